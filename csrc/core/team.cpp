@@ -1,0 +1,186 @@
+// Threads: how many, waking them, and doing without them after a fork or beside another caller.
+#include "core/team.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#elif defined(__APPLE__)
+#include <pthread.h>
+#endif
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+namespace quernel {
+namespace {
+
+std::atomic<int> wanted{0};
+std::atomic<bool> busy{false};
+std::atomic<bool> forked{false};
+std::atomic<int64_t> regions{0};
+std::string source;
+
+// Subnormals are zero while a kernel runs (a subnormal FMA is 37 times slower here); the caller's state comes back after.
+struct FlushSubnormals {
+#if defined(__SSE2__)
+    unsigned saved = _mm_getcsr();
+    FlushSubnormals() { _mm_setcsr(saved | 0x8040); }
+    ~FlushSubnormals() { _mm_setcsr(saved); }
+#elif defined(__aarch64__)
+    uint64_t saved;
+    FlushSubnormals() {
+        __asm__ volatile("mrs %0, fpcr" : "=r"(saved));
+        __asm__ volatile("msr fpcr, %0" ::"r"(saved | (1u << 24)));
+    }
+    ~FlushSubnormals() { __asm__ volatile("msr fpcr, %0" ::"r"(saved)); }
+#endif
+};
+
+// libgomp's pool does not survive a fork: a region of two in the child hangs. The child computes alone from then on.
+void after_fork_in_child() { forked.store(true); }
+
+bool parse_count(const char* name, int& count) {
+    const char* text = std::getenv(name);
+    if (!text || !*text) return false;
+    const int n = std::atoi(text);  // "4,2" (nested OpenMP levels) counts as 4
+    if (n < 1) return false;
+    count = n;
+    return true;
+}
+
+int affinity() {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
+#endif
+    const unsigned n = std::thread::hardware_concurrency();
+    return n ? (int)n : 1;
+}
+
+int cgroup_quota() {  // floor of the quota in CPUs, at least 1; 0 where there is none
+#if defined(__linux__)
+    std::ifstream v2("/sys/fs/cgroup/cpu.max");
+    std::string quota;
+    double period = 0;
+    if (v2 >> quota >> period) {
+        if (quota == "max" || period <= 0) return 0;
+        const int n = (int)(std::atof(quota.c_str()) / period);
+        return n < 1 ? 1 : n;
+    }
+    std::ifstream q1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), p1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    double q = -1, p = 0;
+    if (q1 >> q && p1 >> p && q > 0 && p > 0) return q < p ? 1 : (int)(q / p);
+#endif
+    return 0;
+}
+
+int physical_cores() {  // 0 where unknown
+#if defined(__linux__)
+    std::set<std::string> cores;
+    for (int cpu = 0;; ++cpu) {
+        std::ostringstream path;
+        path << "/sys/devices/system/cpu/cpu" << cpu << "/topology/";
+        std::ifstream package(path.str() + "physical_package_id"), core(path.str() + "core_id");
+        std::string p, c;
+        if (!(package >> p) || !(core >> c)) break;
+        cores.insert(p + ":" + c);
+    }
+    return (int)cores.size();
+#else
+    return 0;
+#endif
+}
+
+#if defined(_OPENMP)
+void wait_for_team(void*) {
+#pragma omp barrier
+}
+#endif
+
+}  // namespace
+
+bool has_openmp() {
+#if defined(_OPENMP)
+    return true;
+#else
+    return false;
+#endif
+}
+
+ThreadChoice default_threads() {
+    int n;
+    if (!has_openmp()) return {1, "built without OpenMP"};
+    if (parse_count("QUERNEL_NUM_THREADS", n)) return {n, "QUERNEL_NUM_THREADS"};
+    if (parse_count("OMP_NUM_THREADS", n)) return {n, "OMP_NUM_THREADS"};
+    n = affinity();
+    std::string why = "affinity";
+    const int quota = cgroup_quota(), cores = physical_cores();
+    if (quota && quota < n) n = quota, why = "cgroup quota";
+    if (cores && cores < n) n = cores, why = "physical cores";
+    return {n, why};
+}
+
+int num_threads() {
+    int n = wanted.load(std::memory_order_relaxed);
+    if (n) return n;
+    const ThreadChoice choice = default_threads();
+#if defined(__linux__) || defined(__APPLE__)
+    static const int registered = pthread_atfork(nullptr, nullptr, after_fork_in_child);
+    (void)registered;
+#endif
+    source = choice.source;
+    wanted.store(choice.count);
+    return choice.count;
+}
+
+void set_num_threads(int n) {
+    num_threads();
+    source = "set_num_threads";
+    wanted.store(has_openmp() ? n : 1);
+}
+
+std::string thread_source() {
+    num_threads();
+    return source;
+}
+
+int64_t regions_opened() { return regions.load(); }
+
+int32_t run_call(const Op& op, const Call& call, char* scratch) {
+    int32_t bad_index = 0;
+#if defined(_OPENMP)
+    if (call.ranks > 1 && !forked.load(std::memory_order_relaxed) && !busy.exchange(true, std::memory_order_acquire)) {
+        regions.fetch_add(1, std::memory_order_relaxed);
+        int32_t flags[64] = {0};
+        const int ranks = call.ranks < 64 ? call.ranks : 64;
+        int size = 1;
+#pragma omp parallel num_threads(ranks)
+        {
+            const int rank = omp_get_thread_num(), team_size = omp_get_num_threads();
+            if (rank == 0) size = team_size;
+            FlushSubnormals flush;
+            Team team{rank, team_size, &flags[rank], wait_for_team, nullptr};
+            op.run(call, team, scratch);
+        }
+        busy.store(false, std::memory_order_release);
+        for (int r = 0; r < size; ++r) bad_index |= flags[r];
+        return bad_index;
+    }
+#endif
+    FlushSubnormals flush;
+    Team team{0, 1, &bad_index, nullptr, nullptr};
+    op.run(call, team, scratch);
+    return bad_index;
+}
+
+}  // namespace quernel

@@ -1,0 +1,24 @@
+// The team: the process's one set of worker threads, and the only file with an OpenMP pragma is team.cpp.
+#pragma once
+#include <string>
+
+#include "base/op.hpp"
+
+namespace quernel {
+
+// Runs the prepared call on at most call.ranks threads and returns the bad-index flag.
+// A second concurrent caller, and every caller in a forked child, runs alone on its own thread: same bits.
+int32_t run_call(const Op& op, const Call& call, char* scratch);
+
+int num_threads();
+void set_num_threads(int n);       // n >= 1
+struct ThreadChoice {
+    int count;
+    std::string source;            // where the number came from, for `quernel info`
+};
+ThreadChoice default_threads();    // QUERNEL_NUM_THREADS > OMP_NUM_THREADS > min(affinity, cgroup quota, physical cores)
+std::string thread_source();
+bool has_openmp();
+int64_t regions_opened();          // how often threads were woken, for tests
+
+}  // namespace quernel

@@ -1,0 +1,34 @@
+// The vector contract every kernel is written against. One short header per ISA defines, in the ISA's namespace:
+//
+//   constexpr int VL                 float32 lanes of one vector (16, 8, 4)
+//   vf, vi, vm                       vectors of VL float32 / int32, and a mask of VL lanes
+//   loadu(p) load_n(p, n)            n in [0, VL]: lanes >= n read nothing and give 0
+//   storeu(p, v) store_n(p, v, n)    lanes >= n write nothing
+//   set1(x) zero()                   broadcast
+//   add sub mul div fma(a,b,c)=a*b+c fnma(a,b,c)=c-a*b sqrt
+//   lt le gt ge eq (vf, vf) -> vm    ordered compares: false where either is NaN
+//   isnan(v) -> vm
+//   select(m, a, b)                  m ? a : b, lane by lane
+//   m_and m_or m_not; any(m); first_n(n) -> vm
+//   bits(vf) -> vi, floats(vi) -> vf reinterpretation
+//   seti(x) addi subi muli andi ori xori shl<k> shr<k>(logical) sar<k>(arithmetic) eqi gti -> vm, selecti(m, a, b)
+//   to_int(vf) -> vi                 round to nearest even, |v| < 2^31
+//   to_float(vi) -> vf
+//   loadi(p) loadi_n(p, n) storei(p, v) storei_n(p, v, n)
+//
+// There is no raw min or max: x86 and NEON differ on NaN and on signed zeros; write compare + select.
+// FMA happens only where `fma`/`fnma` is written (-ffp-contract=off). On `base` fma is a*b+c with two roundings:
+// base is outside the bit promise. Tails run through the same code with load_n and store_n.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#define QUERNEL_INLINE inline __attribute__((always_inline))
+
+#if defined(__AVX512F__) && defined(QUERNEL_HAS_AVX512)
+#include "simd/vec_avx512.hpp"
+#elif defined(__AVX2__) && defined(QUERNEL_HAS_AVX2)
+#include "simd/vec_avx2.hpp"
+#else
+#include "simd/vec_base.hpp"
+#endif

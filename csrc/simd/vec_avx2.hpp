@@ -1,0 +1,73 @@
+// AVX2 with FMA: 8 lanes, masks as full-width lanes.
+#pragma once
+#include <immintrin.h>
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+constexpr int VL = 8;
+using vf = __m256;
+using vi = __m256i;
+struct vm {
+    __m256 m;
+};
+
+QUERNEL_INLINE __m256i lanes_below(int n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+QUERNEL_INLINE vm first_n(int n) { return {_mm256_castsi256_ps(lanes_below(n))}; }
+
+QUERNEL_INLINE vf loadu(const float* p) { return _mm256_loadu_ps(p); }
+QUERNEL_INLINE vf load_n(const float* p, int n) { return _mm256_maskload_ps(p, lanes_below(n)); }
+QUERNEL_INLINE void storeu(float* p, vf v) { _mm256_storeu_ps(p, v); }
+QUERNEL_INLINE void store_n(float* p, vf v, int n) { _mm256_maskstore_ps(p, lanes_below(n), v); }
+QUERNEL_INLINE vf set1(float x) { return _mm256_set1_ps(x); }
+QUERNEL_INLINE vf zero() { return _mm256_setzero_ps(); }
+
+QUERNEL_INLINE vf add(vf a, vf b) { return _mm256_add_ps(a, b); }
+QUERNEL_INLINE vf sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+QUERNEL_INLINE vf mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+QUERNEL_INLINE vf div(vf a, vf b) { return _mm256_div_ps(a, b); }
+QUERNEL_INLINE vf fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+QUERNEL_INLINE vf fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
+QUERNEL_INLINE vf sqrt(vf a) { return _mm256_sqrt_ps(a); }
+
+QUERNEL_INLINE vm lt(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_LT_OQ)}; }
+QUERNEL_INLINE vm le(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_LE_OQ)}; }
+QUERNEL_INLINE vm gt(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_GT_OQ)}; }
+QUERNEL_INLINE vm ge(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_GE_OQ)}; }
+QUERNEL_INLINE vm eq(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_EQ_OQ)}; }
+QUERNEL_INLINE vm isnan(vf a) { return {_mm256_cmp_ps(a, a, _CMP_UNORD_Q)}; }
+QUERNEL_INLINE vf select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m.m); }
+QUERNEL_INLINE vm m_and(vm a, vm b) { return {_mm256_and_ps(a.m, b.m)}; }
+QUERNEL_INLINE vm m_or(vm a, vm b) { return {_mm256_or_ps(a.m, b.m)}; }
+QUERNEL_INLINE vm m_not(vm a) { return {_mm256_xor_ps(a.m, _mm256_castsi256_ps(_mm256_set1_epi32(-1)))}; }
+QUERNEL_INLINE bool any(vm m) { return _mm256_movemask_ps(m.m) != 0; }
+
+QUERNEL_INLINE vi bits(vf v) { return _mm256_castps_si256(v); }
+QUERNEL_INLINE vf floats(vi v) { return _mm256_castsi256_ps(v); }
+QUERNEL_INLINE vi seti(int32_t x) { return _mm256_set1_epi32(x); }
+QUERNEL_INLINE vi addi(vi a, vi b) { return _mm256_add_epi32(a, b); }
+QUERNEL_INLINE vi subi(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+QUERNEL_INLINE vi muli(vi a, vi b) { return _mm256_mullo_epi32(a, b); }
+QUERNEL_INLINE vi andi(vi a, vi b) { return _mm256_and_si256(a, b); }
+QUERNEL_INLINE vi ori(vi a, vi b) { return _mm256_or_si256(a, b); }
+QUERNEL_INLINE vi xori(vi a, vi b) { return _mm256_xor_si256(a, b); }
+template <int k>
+QUERNEL_INLINE vi shl(vi a) { return _mm256_slli_epi32(a, k); }
+template <int k>
+QUERNEL_INLINE vi shr(vi a) { return _mm256_srli_epi32(a, k); }
+template <int k>
+QUERNEL_INLINE vi sar(vi a) { return _mm256_srai_epi32(a, k); }
+QUERNEL_INLINE vm eqi(vi a, vi b) { return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b))}; }
+QUERNEL_INLINE vm gti(vi a, vi b) { return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(a, b))}; }
+QUERNEL_INLINE vi selecti(vm m, vi a, vi b) { return _mm256_blendv_epi8(b, a, _mm256_castps_si256(m.m)); }
+QUERNEL_INLINE vi to_int(vf v) { return _mm256_cvtps_epi32(_mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)); }
+QUERNEL_INLINE vf to_float(vi v) { return _mm256_cvtepi32_ps(v); }
+QUERNEL_INLINE vi loadi(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) { return _mm256_maskload_epi32(p, lanes_below(n)); }
+QUERNEL_INLINE void storei(int32_t* p, vi v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+QUERNEL_INLINE void storei_n(int32_t* p, vi v, int n) { _mm256_maskstore_epi32(p, lanes_below(n), v); }
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel

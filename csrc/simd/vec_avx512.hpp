@@ -1,0 +1,68 @@
+// AVX-512 (F, BW, DQ, VL): 16 lanes, masks in k registers.
+#pragma once
+#include <immintrin.h>
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+constexpr int VL = 16;
+using vf = __m512;
+using vi = __m512i;
+using vm = __mmask16;
+
+QUERNEL_INLINE vm first_n(int n) { return (vm)((1u << n) - 1u); }
+
+QUERNEL_INLINE vf loadu(const float* p) { return _mm512_loadu_ps(p); }
+QUERNEL_INLINE vf load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first_n(n), p); }
+QUERNEL_INLINE void storeu(float* p, vf v) { _mm512_storeu_ps(p, v); }
+QUERNEL_INLINE void store_n(float* p, vf v, int n) { _mm512_mask_storeu_ps(p, first_n(n), v); }
+QUERNEL_INLINE vf set1(float x) { return _mm512_set1_ps(x); }
+QUERNEL_INLINE vf zero() { return _mm512_setzero_ps(); }
+
+QUERNEL_INLINE vf add(vf a, vf b) { return _mm512_add_ps(a, b); }
+QUERNEL_INLINE vf sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+QUERNEL_INLINE vf mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+QUERNEL_INLINE vf div(vf a, vf b) { return _mm512_div_ps(a, b); }
+QUERNEL_INLINE vf fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+QUERNEL_INLINE vf fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
+QUERNEL_INLINE vf sqrt(vf a) { return _mm512_sqrt_ps(a); }
+
+QUERNEL_INLINE vm lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+QUERNEL_INLINE vm le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+QUERNEL_INLINE vm gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+QUERNEL_INLINE vm ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+QUERNEL_INLINE vm eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+QUERNEL_INLINE vm isnan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
+QUERNEL_INLINE vf select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
+QUERNEL_INLINE vm m_and(vm a, vm b) { return a & b; }
+QUERNEL_INLINE vm m_or(vm a, vm b) { return a | b; }
+QUERNEL_INLINE vm m_not(vm a) { return (vm)~a; }
+QUERNEL_INLINE bool any(vm m) { return m != 0; }
+
+QUERNEL_INLINE vi bits(vf v) { return _mm512_castps_si512(v); }
+QUERNEL_INLINE vf floats(vi v) { return _mm512_castsi512_ps(v); }
+QUERNEL_INLINE vi seti(int32_t x) { return _mm512_set1_epi32(x); }
+QUERNEL_INLINE vi addi(vi a, vi b) { return _mm512_add_epi32(a, b); }
+QUERNEL_INLINE vi subi(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+QUERNEL_INLINE vi muli(vi a, vi b) { return _mm512_mullo_epi32(a, b); }
+QUERNEL_INLINE vi andi(vi a, vi b) { return _mm512_and_si512(a, b); }
+QUERNEL_INLINE vi ori(vi a, vi b) { return _mm512_or_si512(a, b); }
+QUERNEL_INLINE vi xori(vi a, vi b) { return _mm512_xor_si512(a, b); }
+template <int k>
+QUERNEL_INLINE vi shl(vi a) { return _mm512_slli_epi32(a, k); }
+template <int k>
+QUERNEL_INLINE vi shr(vi a) { return _mm512_srli_epi32(a, k); }
+template <int k>
+QUERNEL_INLINE vi sar(vi a) { return _mm512_srai_epi32(a, k); }
+QUERNEL_INLINE vm eqi(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
+QUERNEL_INLINE vm gti(vi a, vi b) { return _mm512_cmpgt_epi32_mask(a, b); }
+QUERNEL_INLINE vi selecti(vm m, vi a, vi b) { return _mm512_mask_blend_epi32(m, b, a); }
+QUERNEL_INLINE vi to_int(vf v) { return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+QUERNEL_INLINE vf to_float(vi v) { return _mm512_cvt_roundepi32_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+QUERNEL_INLINE vi loadi(const int32_t* p) { return _mm512_loadu_si512(p); }
+QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) { return _mm512_maskz_loadu_epi32(first_n(n), p); }
+QUERNEL_INLINE void storei(int32_t* p, vi v) { _mm512_storeu_si512(p, v); }
+QUERNEL_INLINE void storei_n(int32_t* p, vi v, int n) { _mm512_mask_storeu_epi32(p, first_n(n), v); }
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel

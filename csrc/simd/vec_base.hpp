@@ -1,0 +1,99 @@
+// The portable fallback: 4 lanes in the compiler's vector extension (GCC, Clang; any CPU). No FMA: outside the bit promise.
+#pragma once
+#include <cmath>
+#include <cstring>
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+constexpr int VL = 4;
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+typedef uint32_t vu __attribute__((vector_size(16)));
+struct vm {
+    vi m;
+};
+
+QUERNEL_INLINE vi seti(int32_t x) { return vi{x, x, x, x}; }
+QUERNEL_INLINE vm first_n(int n) { return {vi{0, 1, 2, 3} < seti(n)}; }
+
+QUERNEL_INLINE vf set1(float x) { return vf{x, x, x, x}; }
+QUERNEL_INLINE vf zero() { return set1(0.0f); }
+QUERNEL_INLINE vf loadu(const float* p) {
+    vf v;
+    std::memcpy(&v, p, sizeof(v));
+    return v;
+}
+QUERNEL_INLINE vf load_n(const float* p, int n) {
+    vf v = zero();
+    for (int i = 0; i < n; ++i) v[i] = p[i];
+    return v;
+}
+QUERNEL_INLINE void storeu(float* p, vf v) { std::memcpy(p, &v, sizeof(v)); }
+QUERNEL_INLINE void store_n(float* p, vf v, int n) {
+    for (int i = 0; i < n; ++i) p[i] = v[i];
+}
+
+QUERNEL_INLINE vf add(vf a, vf b) { return a + b; }
+QUERNEL_INLINE vf sub(vf a, vf b) { return a - b; }
+QUERNEL_INLINE vf mul(vf a, vf b) { return a * b; }
+QUERNEL_INLINE vf div(vf a, vf b) { return a / b; }
+QUERNEL_INLINE vf fma(vf a, vf b, vf c) { return a * b + c; }
+QUERNEL_INLINE vf fnma(vf a, vf b, vf c) { return c - a * b; }
+QUERNEL_INLINE vf sqrt(vf a) {
+    for (int i = 0; i < VL; ++i) a[i] = __builtin_sqrtf(a[i]);
+    return a;
+}
+
+QUERNEL_INLINE vm lt(vf a, vf b) { return {(vi)(a < b)}; }
+QUERNEL_INLINE vm le(vf a, vf b) { return {(vi)(a <= b)}; }
+QUERNEL_INLINE vm gt(vf a, vf b) { return {(vi)(a > b)}; }
+QUERNEL_INLINE vm ge(vf a, vf b) { return {(vi)(a >= b)}; }
+QUERNEL_INLINE vm eq(vf a, vf b) { return {(vi)(a == b)}; }
+QUERNEL_INLINE vm isnan(vf a) { return {(vi)(a != a)}; }
+QUERNEL_INLINE vi selecti(vm m, vi a, vi b) { return (m.m & a) | (~m.m & b); }
+QUERNEL_INLINE vf select(vm m, vf a, vf b) { return (vf)selecti(m, (vi)a, (vi)b); }
+QUERNEL_INLINE vm m_and(vm a, vm b) { return {a.m & b.m}; }
+QUERNEL_INLINE vm m_or(vm a, vm b) { return {a.m | b.m}; }
+QUERNEL_INLINE vm m_not(vm a) { return {~a.m}; }
+QUERNEL_INLINE bool any(vm m) { return (m.m[0] | m.m[1] | m.m[2] | m.m[3]) != 0; }
+
+QUERNEL_INLINE vi bits(vf v) { return (vi)v; }
+QUERNEL_INLINE vf floats(vi v) { return (vf)v; }
+QUERNEL_INLINE vi addi(vi a, vi b) { return (vi)((vu)a + (vu)b); }
+QUERNEL_INLINE vi subi(vi a, vi b) { return (vi)((vu)a - (vu)b); }
+QUERNEL_INLINE vi muli(vi a, vi b) { return (vi)((vu)a * (vu)b); }
+QUERNEL_INLINE vi andi(vi a, vi b) { return a & b; }
+QUERNEL_INLINE vi ori(vi a, vi b) { return a | b; }
+QUERNEL_INLINE vi xori(vi a, vi b) { return a ^ b; }
+template <int k>
+QUERNEL_INLINE vi shl(vi a) { return (vi)((vu)a << k); }
+template <int k>
+QUERNEL_INLINE vi shr(vi a) { return (vi)((vu)a >> k); }
+template <int k>
+QUERNEL_INLINE vi sar(vi a) { return a >> k; }
+QUERNEL_INLINE vm eqi(vi a, vi b) { return {(vi)(a == b)}; }
+QUERNEL_INLINE vm gti(vi a, vi b) { return {(vi)(a > b)}; }
+QUERNEL_INLINE vi to_int(vf v) {
+    vi r;
+    for (int i = 0; i < VL; ++i) r[i] = (int32_t)__builtin_nearbyintf(v[i]);
+    return r;
+}
+QUERNEL_INLINE vf to_float(vi v) { return vf{(float)v[0], (float)v[1], (float)v[2], (float)v[3]}; }
+QUERNEL_INLINE vi loadi(const int32_t* p) {
+    vi v;
+    std::memcpy(&v, p, sizeof(v));
+    return v;
+}
+QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) {
+    vi v = seti(0);
+    for (int i = 0; i < n; ++i) v[i] = p[i];
+    return v;
+}
+QUERNEL_INLINE void storei(int32_t* p, vi v) { std::memcpy(p, &v, sizeof(v)); }
+QUERNEL_INLINE void storei_n(int32_t* p, vi v, int n) {
+    for (int i = 0; i < n; ++i) p[i] = v[i];
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
