@@ -27,12 +27,15 @@ inline bool same_shape(const View& a, const View& b) {
     return true;
 }
 
-// How many ranks pay: a warm region costs 1-3 us and a barrier 0.5 us, so a second rank must save about 4 us.
+// How many ranks pay: a warm region costs 1-3 us and a barrier 0.5 us, so a second rank must save about 4 us (wake_us = 8).
 // The estimate uses 60 GFLOP/s and 20 GB/s a rank: a pure function of the work, never of a clock.
 inline int worth(const Call& call, int64_t pieces) {
-    const double us = call.flops / 60e3 + call.bytes / 20e3;
-    int64_t ranks = us < 8 ? 1 : (int64_t)(us / 4);
-    if (ranks > call.threads) ranks = call.threads;
+    int64_t ranks = call.threads;
+    if (call.wake_us > 0) {
+        const double us = call.flops / 60e3 + call.bytes / 20e3;
+        if (us < call.wake_us) ranks = 1;
+        else if (us < ranks * call.wake_us / 2) ranks = (int64_t)(us / (call.wake_us / 2));
+    }
     if (ranks > pieces) ranks = pieces;
     return ranks < 1 ? 1 : (int)ranks;
 }

@@ -36,6 +36,7 @@ struct Call {
     const double* floats;
     int32_t n_ints, n_floats;
     int32_t threads;       // upper bound for ranks
+    double wake_us;        // work below this many microseconds stays on one rank (0 in tests: always share)
 
     // From prepare.
     int32_t ranks;

@@ -16,6 +16,7 @@ using namespace quernel;
 namespace {
 
 std::vector<const Table*> tables;
+double wake_us = 8;
 
 // NumPy's type numbers; `long` is the 64-bit integer on Linux and macOS.
 int dtype_code(int num) {
@@ -119,6 +120,7 @@ struct Prepared {
         call.n_ints = (int32_t)ints.size();
         call.n_floats = (int32_t)floats.size();
         call.threads = num_threads();
+        call.wake_us = wake_us;
         call.ranks = 1;
         call.scratch = 0;
         call.flops = call.bytes = 0;
@@ -237,6 +239,8 @@ PYBIND11_MODULE(_core, m) {
         if (n < 1) throw py::value_error("num_threads: expected a count of at least 1, received " + std::to_string(n));
         set_num_threads(n);
     });
+    m.def("set_wake_us", [](double us) { wake_us = us; },
+          "Work below this many microseconds stays on one thread; 8 by default, 0 shares everything (tests).");
     m.def("thread_source", thread_source);
     m.def("regions_opened", regions_opened);
     m.attr("openmp") = has_openmp();
