@@ -197,4 +197,26 @@ def _start():
             raise ImportError(f"QUERNEL_REQUIRE names {name!r}: {_state.missing[name.strip()]}")
 
 
+def get_num_threads():
+    """The number of threads native kernels may use (1 without a compiled core)."""
+    return _state.core.get_num_threads() if _state.core is not None else 1
+
+
+def set_num_threads(count):
+    """Sets the number of threads native kernels may use; results do not depend on it.
+
+    Raises:
+        ValueError: count is not an integer of at least 1.
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ValueError(f"set_num_threads: expected an integer of at least 1, received {count!r}")
+    if _state.core is not None:
+        _state.core.set_num_threads(count)
+
+
+def thread_source():
+    """Where the number of threads came from."""
+    return _state.core.thread_source() if _state.core is not None else "there is no compiled core: one thread"
+
+
 _start()

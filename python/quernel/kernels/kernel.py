@@ -64,7 +64,9 @@ class _Jit:
 
             try:
                 self.compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(self.function)
-            except RuntimeError:  # numba: "no locator available": the package folder and the cache folder are read-only
+            except (
+                RuntimeError
+            ):  # numba: "no locator available": the package folder and the cache folder are read-only
                 self.compiled = numba.njit(nogil=True, error_model="numpy")(self.function)
         return self.compiled(*args)
 
@@ -182,7 +184,9 @@ class Kernel:
                 if isinstance(value, list):
                     value = tuple(value)
             elif default is inspect.Parameter.empty:
-                raise TypeError(f"{self.name}: the attribute {name!r} is missing; expected {self.__signature__}")
+                raise TypeError(
+                    f"{self.name}: the attribute {name!r} is missing; expected {self.__signature__}"
+                )
             else:
                 value = default
             attrs[name] = value
@@ -223,7 +227,9 @@ class Kernel:
         try:
             resolved = self._cache.get(key)
         except TypeError:
-            raise TypeError(f"{self.name}: expected plain attribute values (numbers, text, tuples), received {attrs}") from None
+            raise TypeError(
+                f"{self.name}: expected plain attribute values (numbers, text, tuples), received {attrs}"
+            ) from None
         if resolved is None:
             resolved = self.resolve(arrays, attrs)
             if len(self._cache) >= _CACHE_SIZE:
@@ -282,7 +288,9 @@ class Kernel:
         if self.updates:
             return self._update(resolved, arrays, attrs)
         if out is None:
-            outs = None if resolved.backend == "numpy" else tuple(empty(s.shape, s.dtype) for s in resolved.outs)
+            outs = (
+                None if resolved.backend == "numpy" else tuple(empty(s.shape, s.dtype) for s in resolved.outs)
+            )
         else:
             outs = self._check_out(out, resolved, arrays)
         if resolved.backend == "native":
@@ -322,7 +330,9 @@ class Kernel:
         inputs = self._flat(arrays)
         for i, (target, s) in enumerate(zip(outs, resolved.outs)):
             if type(target) is not np.ndarray:
-                raise TypeError(f"{self.name}: out: expected a numpy.ndarray, received {type(target).__name__}")
+                raise TypeError(
+                    f"{self.name}: out: expected a numpy.ndarray, received {type(target).__name__}"
+                )
             if target.shape != s.shape or target.dtype != s.dtype:
                 raise ValueError(
                     f"{self.name}: out: expected shape {s.shape} and dtype {s.dtype}, "
@@ -331,12 +341,16 @@ class Kernel:
             if not target.flags.writeable:
                 raise ValueError(f"{self.name}: out: expected a writeable array, received a read-only one")
             if any(n > 1 and st % target.itemsize for n, st in zip(target.shape, target.strides)):
-                raise ValueError(f"{self.name}: out: expected strides that are multiples of the item size; pass a copy")
+                raise ValueError(
+                    f"{self.name}: out: expected strides that are multiples of the item size; pass a copy"
+                )
             if any(n > 1 and st == 0 for n, st in zip(target.shape, target.strides)):
                 raise ValueError(f"{self.name}: out: expected an array without zero strides; pass a copy")
             for other in (*inputs, *outs[:i]):
                 if other is not None and np.may_share_memory(target, other):
-                    raise ValueError(f"{self.name}: out: the output overlaps an input or another output; pass a separate array")
+                    raise ValueError(
+                        f"{self.name}: out: the output overlaps an input or another output; pass a separate array"
+                    )
         return outs
 
     def _update(self, resolved, arrays, attrs):
@@ -344,7 +358,9 @@ class Kernel:
             if name in self.updates:
                 for v in value if type(value) is list else (value,):
                     if not v.flags.writeable:
-                        raise ValueError(f"{self.name}: {name}: expected a writeable array, received a read-only one")
+                        raise ValueError(
+                            f"{self.name}: {name}: expected a writeable array, received a read-only one"
+                        )
         if resolved.backend == "native":
             call, isa, op, ints, floats = resolved.payload
             ins = self._flat([a for n, a in zip(self.inputs, arrays) if n not in self.updates])

@@ -45,9 +45,7 @@ def apply(kernel, inputs, attrs):
 
             return apply_symbolic(kernel, tensors, attrs)
     attrs = kernel.freeze(attrs)
-    arrays = [
-        None if t is None else [v._array for v in t] if type(t) is list else t._array for t in tensors
-    ]
+    arrays = [None if t is None else [v._array for v in t] if type(t) is list else t._array for t in tensors]
     result = kernel.run(arrays, attrs)
     single = type(result) is not tuple
     outputs = (Tensor(result),) if single else tuple(map(Tensor, result))
@@ -62,8 +60,10 @@ def op(kernel):
     def function(*args, **keywords):
         inputs = list(args)
         if len(inputs) > len(kernel.inputs):
-            raise TypeError(f"{kernel.name}: expected at most {len(kernel.inputs)} inputs, received {len(inputs)}")
-        for name in kernel.inputs[len(inputs):]:
+            raise TypeError(
+                f"{kernel.name}: expected at most {len(kernel.inputs)} inputs, received {len(inputs)}"
+            )
+        for name in kernel.inputs[len(inputs) :]:
             if name not in keywords and name not in kernel.optional:
                 raise TypeError(f"{kernel.name}: the input {name!r} is missing")
             inputs.append(keywords.pop(name, None))
