@@ -27,24 +27,16 @@ def flat(arrays):
 
 
 def apply_to(arrays, function):
-    return [
-        None if a is None else [function(v) for v in a] if isinstance(a, list) else function(a)
-        for a in arrays
-    ]
+    return [None if a is None else [function(v) for v in a] if isinstance(a, list) else function(a) for a in arrays]
 
 
 def call(kernel, arrays, attrs, out=None):
     """The outputs of a call as a tuple; of an in-place kernel, what its updated inputs hold afterwards."""
     if kernel.updates:
-        arrays = [
-            apply_to([a], np.copy)[0] if name in kernel.updates else a
-            for name, a in zip(kernel.inputs, arrays)
-        ]
+        arrays = [apply_to([a], np.copy)[0] if name in kernel.updates else a for name, a in zip(kernel.inputs, arrays)]
         kernel(*arrays, **attrs)
         return tuple(
-            a
-            for a in flat([a for n, a in zip(kernel.inputs, arrays) if n in kernel.updates])
-            if a is not None
+            a for a in flat([a for n, a in zip(kernel.inputs, arrays) if n in kernel.updates]) if a is not None
         )
     result = kernel(*arrays, **attrs) if out is None else kernel(*arrays, **attrs, out=out)
     return result if isinstance(result, tuple) else (result,)
@@ -230,6 +222,4 @@ def test_integers_are_exact(engine, case):
     with engine:
         results = call(kernel, arrays, case.attrs)
     for got, want in zip(results, expected):
-        assert np.array_equal(got.astype(np.float64), want.astype(np.float64)), (
-            f"{case}: integers must be exact"
-        )
+        assert np.array_equal(got.astype(np.float64), want.astype(np.float64)), f"{case}: integers must be exact"

@@ -32,9 +32,7 @@ def test_native_and_numba_exist(name):
     if backend.available("native"):
         inputs, outputs = backend.native_ops()[name]
         declared = [i.strip("?*") for i in inputs.split()]
-        assert declared == [i for i in k.inputs if i not in k.updates], (
-            f"{name}: ops.def and the kernel differ"
-        )
+        assert declared == [i for i in k.inputs if i not in k.updates], f"{name}: ops.def and the kernel differ"
         if k.updates:
             assert [o.strip("?*") for o in outputs.split()] == list(k.updates)
 
@@ -86,9 +84,7 @@ def test_index_names_what_modules_define():
         if path.stem in ("__init__", "kernel"):
             continue
         module = importlib.import_module(f"quernel.kernels.{path.stem}")
-        defined = {
-            n for n, v in vars(module).items() if type(v).__name__ == "Kernel" and v.module == path.stem
-        }
+        defined = {n for n, v in vars(module).items() if type(v).__name__ == "Kernel" and v.module == path.stem}
         listed = {n for n, m in qn.kernels._index.items() if m == path.stem}
         assert defined == listed, f"kernels/index.txt and kernels/{path.stem}.py differ: {defined ^ listed}"
 

@@ -64,9 +64,7 @@ class _Jit:
 
             try:
                 self.compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(self.function)
-            except (
-                RuntimeError
-            ):  # numba: "no locator available": the package folder and the cache folder are read-only
+            except RuntimeError:  # numba: "no locator available": the package folder and the cache folder are read-only
                 self.compiled = numba.njit(nogil=True, error_model="numpy")(self.function)
         return self.compiled(*args)
 
@@ -184,9 +182,7 @@ class Kernel:
                 if isinstance(value, list):
                     value = tuple(value)
             elif default is inspect.Parameter.empty:
-                raise TypeError(
-                    f"{self.name}: the attribute {name!r} is missing; expected {self.__signature__}"
-                )
+                raise TypeError(f"{self.name}: the attribute {name!r} is missing; expected {self.__signature__}")
             else:
                 value = default
             attrs[name] = value
@@ -288,9 +284,7 @@ class Kernel:
         if self.updates:
             return self._update(resolved, arrays, attrs)
         if out is None:
-            outs = (
-                None if resolved.backend == "numpy" else tuple(empty(s.shape, s.dtype) for s in resolved.outs)
-            )
+            outs = None if resolved.backend == "numpy" else tuple(empty(s.shape, s.dtype) for s in resolved.outs)
         else:
             outs = self._check_out(out, resolved, arrays)
         if resolved.backend == "native":
@@ -330,9 +324,7 @@ class Kernel:
         inputs = self._flat(arrays)
         for i, (target, s) in enumerate(zip(outs, resolved.outs)):
             if type(target) is not np.ndarray:
-                raise TypeError(
-                    f"{self.name}: out: expected a numpy.ndarray, received {type(target).__name__}"
-                )
+                raise TypeError(f"{self.name}: out: expected a numpy.ndarray, received {type(target).__name__}")
             if target.shape != s.shape or target.dtype != s.dtype:
                 raise ValueError(
                     f"{self.name}: out: expected shape {s.shape} and dtype {s.dtype}, "
@@ -341,9 +333,7 @@ class Kernel:
             if not target.flags.writeable:
                 raise ValueError(f"{self.name}: out: expected a writeable array, received a read-only one")
             if any(n > 1 and st % target.itemsize for n, st in zip(target.shape, target.strides)):
-                raise ValueError(
-                    f"{self.name}: out: expected strides that are multiples of the item size; pass a copy"
-                )
+                raise ValueError(f"{self.name}: out: expected strides that are multiples of the item size; pass a copy")
             if any(n > 1 and st == 0 for n, st in zip(target.shape, target.strides)):
                 raise ValueError(f"{self.name}: out: expected an array without zero strides; pass a copy")
             for other in (*inputs, *outs[:i]):
@@ -358,9 +348,7 @@ class Kernel:
             if name in self.updates:
                 for v in value if type(value) is list else (value,):
                     if not v.flags.writeable:
-                        raise ValueError(
-                            f"{self.name}: {name}: expected a writeable array, received a read-only one"
-                        )
+                        raise ValueError(f"{self.name}: {name}: expected a writeable array, received a read-only one")
         if resolved.backend == "native":
             call, isa, op, ints, floats = resolved.payload
             ins = self._flat([a for n, a in zip(self.inputs, arrays) if n not in self.updates])

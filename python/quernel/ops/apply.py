@@ -60,9 +60,7 @@ def op(kernel):
     def function(*args, **keywords):
         inputs = list(args)
         if len(inputs) > len(kernel.inputs):
-            raise TypeError(
-                f"{kernel.name}: expected at most {len(kernel.inputs)} inputs, received {len(inputs)}"
-            )
+            raise TypeError(f"{kernel.name}: expected at most {len(kernel.inputs)} inputs, received {len(inputs)}")
         for name in kernel.inputs[len(inputs) :]:
             if name not in keywords and name not in kernel.optional:
                 raise TypeError(f"{kernel.name}: the input {name!r} is missing")
@@ -72,7 +70,5 @@ def op(kernel):
     functools.update_wrapper(function, kernel.definition)
     del function.__wrapped__
     signature = kernel.__signature__
-    function.__signature__ = signature.replace(
-        parameters=[p for n, p in signature.parameters.items() if n != "out"]
-    )
+    function.__signature__ = signature.replace(parameters=[p for n, p in signature.parameters.items() if n != "out"])
     return function

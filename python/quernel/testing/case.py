@@ -29,13 +29,9 @@ class Array:
             value = rng.uniform(self.low, self.high, self.shape)
         elif self.kind == "integers":
             value = rng.integers(int(self.low), int(self.high), self.shape)
-        elif (
-            self.kind == "distinct"
-        ):  # a permutation, well apart: no ties for max, no kink within a difference step
+        elif self.kind == "distinct":  # a permutation, well apart: no ties for max, no kink within a difference step
             n = int(np.prod(self.shape))
-            value = self.low + (rng.permutation(n).reshape(self.shape) + 0.5) / max(n, 1) * (
-                self.high - self.low
-            )
+            value = self.low + (rng.permutation(n).reshape(self.shape) + 0.5) / max(n, 1) * (self.high - self.low)
         elif self.kind == "given":
             value = np.array(self.data).reshape(self.shape)
         return np.asarray(value).astype(dtype)

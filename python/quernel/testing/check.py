@@ -35,9 +35,7 @@ def assert_same_bits(actual, expected, what="result"):
         nan = np.isnan(actual) & np.isnan(expected)
         actual, expected = np.where(nan, 0, actual), np.where(nan, 0, expected)
     different = (
-        actual.view(np.uint8) != expected.view(np.uint8)
-        if actual.ndim
-        else actual.tobytes() != expected.tobytes()
+        actual.view(np.uint8) != expected.view(np.uint8) if actual.ndim else actual.tobytes() != expected.tobytes()
     )
     if np.any(different):
         count = int(np.sum(actual != expected))
@@ -52,10 +50,7 @@ def _flatten(arrays):
 def random_direction(arrays, seed=0):
     """Normal float64 arrays of the shapes of the float arrays in `arrays` (None elsewhere), flattened."""
     rng = np.random.Generator(np.random.Philox(seed))
-    return [
-        rng.standard_normal(a.shape) if a is not None and a.dtype.kind == "f" else None
-        for a in _flatten(arrays)
-    ]
+    return [rng.standard_normal(a.shape) if a is not None and a.dtype.kind == "f" else None for a in _flatten(arrays)]
 
 
 def _moved(arrays, direction, step):
@@ -140,12 +135,8 @@ def gradcheck(op, kernel, arrays, attrs, order=1, every_element=False, step=1e-5
             _check_every_element(loss, arrays, gradients, step, rtol)
             return
         analytic = _dot(gradients, flat)
-        numeric = (loss(_moved(arrays, direction, step)) - loss(_moved(arrays, direction, -step))) / (
-            2 * step
-        )
-        scale = sum(
-            float(np.sum(np.abs(np.asarray(g) * d))) for g, d in zip(gradients, flat) if g is not None
-        )
+        numeric = (loss(_moved(arrays, direction, step)) - loss(_moved(arrays, direction, -step))) / (2 * step)
+        scale = sum(float(np.sum(np.abs(np.asarray(g) * d))) for g, d in zip(gradients, flat) if g is not None)
     else:
         second = random_direction(arrays, seed=3)
         flat2 = [d for d in second if d is not None]
@@ -156,9 +147,7 @@ def gradcheck(op, kernel, arrays, attrs, order=1, every_element=False, step=1e-5
         gradients = _gradients(op, arrays, attrs, weights, flat)
         analytic = _dot(gradients, flat2)
         numeric = (slope(_moved(arrays, second, step)) - slope(_moved(arrays, second, -step))) / (2 * step)
-        scale = sum(
-            float(np.sum(np.abs(np.asarray(g) * d))) for g, d in zip(gradients, flat2) if g is not None
-        )
+        scale = sum(float(np.sum(np.abs(np.asarray(g) * d))) for g, d in zip(gradients, flat2) if g is not None)
     limit = rtol * (1 + scale + abs(numeric))
     if not abs(analytic - numeric) <= limit:
         raise AssertionError(
