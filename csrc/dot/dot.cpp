@@ -1,0 +1,209 @@
+// dot: register tiles, their dispatch by shape, and the loop over them.
+#include "dot/dot.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+namespace {
+
+// Rows of a tile that is v vectors wide: rows * v accumulators, v of B and 1 of A fit the registers (AVX-512: 32, else
+// 16), and there are at least 8 chains where they can be had (2 FMA ports, 4 cycles of latency).
+constexpr int WIDEST = 8;
+constexpr int most_rows(int v) {
+#if defined(__AVX512F__)
+    constexpr int rows[WIDEST + 1] = {0, 14, 14, 8, 6, 0, 0, 0, 3};
+#else
+    constexpr int rows[WIDEST + 1] = {0, 8, 6, 4, 2, 0, 0, 0, 1};
+#endif
+    return rows[v];
+}
+constexpr int MOST = 14;
+
+struct Tile {
+    const Dot* d;
+    int64_t i, j;  // where the tile starts in C
+    int lanes;     // columns of the last vector
+};
+
+QUERNEL_INLINE vf relu(vf x) { return select(le(x, zero()), zero(), x); }  // NaN passes
+
+#define QUERNEL_EACH [&](int i, int v) __attribute__((always_inline))
+template <int R, int V, class F>
+QUERNEL_INLINE void each(F body) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) body(i, v);
+}
+
+// One tile of R rows and V vectors. GCC keeps acc in registers as long as every index is a constant, hence the
+// unrolling.
+template <int R, int V, bool TAIL>
+void tile(const Tile& t) {
+    const Dot& d = *t.d;
+    const int lanes = t.lanes;
+    const auto load = [lanes](const float* p, int v) __attribute__((always_inline)) {
+        return TAIL && v == V - 1 ? load_n(p + v * VL, lanes) : loadu(p + v * VL);
+    };
+    const auto store = [lanes](float* p, int v, vf x) __attribute__((always_inline)) {
+        TAIL&& v == V - 1 ? store_n(p + v * VL, x, lanes) : storeu(p + v * VL, x);
+    };
+    float* const c = d.c + t.i * d.c_m + t.j;
+    const ptrdiff_t row = d.a_m * (ptrdiff_t)sizeof(float), a_step = d.a_k * (ptrdiff_t)sizeof(float), b_step = d.b_k;
+    vf acc[R][V];
+    alignas(64) float room_for_sums[R * V * VL];
+    float* sums = room_for_sums;                 // of finished blocks
+    asm volatile("" : "+r"(sums) : : "memory");  // or GCC warns: it cannot see that `have` guards them
+    bool have = d.add;
+    int64_t block = -1;
+
+    if (have) each<R, V>(QUERNEL_EACH { storeu(sums + (i * V + v) * VL, load(c + i * d.c_m, v)); });
+    if (d.resume) {
+        const float* const from = d.resume + t.i * d.resume_m + t.j;
+        each<R, V>(QUERNEL_EACH { acc[i][v] = load(from + i * d.resume_m, v); });
+        block = (d.taps ? (d.count ? d.taps[0].at : 0) : d.at) / CHAIN;
+    } else {
+        each<R, V>(QUERNEL_EACH { acc[i][v] = zero(); });
+    }
+
+    for (int64_t at_tap = 0; at_tap < d.count; ++at_tap) {
+        Tap tap;
+        if (d.taps)
+            tap = d.taps[at_tap];
+        else
+            tap = {d.a + at_tap * d.a_b, d.b + at_tap * d.b_b, d.k, d.at + at_tap * d.at_b};
+        // Three bumped pointers address all rows by small multiples of the row stride. The empty asm below hides the
+        // bumps, or GCC makes one pointer for each row and spills.
+        const char* a0 = reinterpret_cast<const char*>(tap.a) + t.i * row;
+        const char* a1 = a0 + 5 * row;
+        const char* a2 = a0 + 10 * row;
+        const float* b = tap.b + t.j;
+        for (int64_t left = tap.k, at = tap.at; left > 0;) {
+            const int64_t here = at / CHAIN, room = (here + 1) * CHAIN - at;
+            if (here != block) {
+                if (block >= 0) {
+                    if (have) each<R, V>(QUERNEL_EACH { acc[i][v] = add(loadu(sums + (i * V + v) * VL), acc[i][v]); });
+                    each<R, V>(QUERNEL_EACH { storeu(sums + (i * V + v) * VL, acc[i][v]); });
+                    each<R, V>(QUERNEL_EACH { acc[i][v] = zero(); });
+                    have = true;
+                }
+                block = here;
+            }
+            int64_t k = left < room ? left : room;
+            left -= k;
+            at += k;
+            do {
+                if constexpr (V <= R) {
+                    vf bv[V];
+#pragma GCC unroll 8
+                    for (int v = 0; v < V; ++v) bv[v] = load(b, v);
+#pragma GCC unroll 16
+                    for (int i = 0; i < R; ++i) {
+                        const char* base = i < 5 ? a0 : i < 10 ? a1 : a2;
+                        const vf av = set1(*reinterpret_cast<const float*>(base + (i % 5) * row));
+#pragma GCC unroll 8
+                        for (int v = 0; v < V; ++v) acc[i][v] = fma(av, bv[v], acc[i][v]);
+                    }
+                } else {  // few rows: A stays, B streams
+                    vf av[R];
+#pragma GCC unroll 16
+                    for (int i = 0; i < R; ++i) av[i] = set1(*reinterpret_cast<const float*>(a0 + i * row));
+#pragma GCC unroll 8
+                    for (int v = 0; v < V; ++v) {
+                        const vf bv = load(b, v);
+#pragma GCC unroll 16
+                        for (int i = 0; i < R; ++i) acc[i][v] = fma(av[i], bv, acc[i][v]);
+                    }
+                }
+                a0 += a_step;
+                b += b_step;
+                if constexpr (R > 5) a1 += a_step;
+                if constexpr (R > 10) a2 += a_step;
+                asm volatile("" : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(b));
+            } while (--k);
+        }
+    }
+
+    if (have && block < 0)
+        each<R, V>(QUERNEL_EACH { acc[i][v] = loadu(sums + (i * V + v) * VL); });
+    else if (have)
+        each<R, V>(QUERNEL_EACH { acc[i][v] = add(loadu(sums + (i * V + v) * VL), acc[i][v]); });
+    if (d.alpha != 1) each<R, V>(QUERNEL_EACH { acc[i][v] = mul(set1(d.alpha), acc[i][v]); });
+    if (d.beta != 0) each<R, V>(QUERNEL_EACH { acc[i][v] = fma(set1(d.beta), load(c + i * d.c_m, v), acc[i][v]); });
+    if (d.bias) each<R, V>(QUERNEL_EACH { acc[i][v] = add(acc[i][v], load(d.bias + t.j, v)); });
+    if (d.activation == RELU) each<R, V>(QUERNEL_EACH { acc[i][v] = relu(acc[i][v]); });
+    each<R, V>(QUERNEL_EACH { store(c + i * d.c_m, v, acc[i][v]); });
+}
+#undef QUERNEL_EACH
+
+// tiles[v][r][tail]: filled by recursion over the shapes that exist.
+using Run = void (*)(const Tile&);
+struct Tiles {
+    Run run[WIDEST + 1][MOST + 1][2];
+};
+template <int V, int R>
+constexpr void fill(Tiles& t) {
+    if constexpr (R > 0) {
+        t.run[V][R][0] = tile<R, V, false>;
+        t.run[V][R][1] = tile<R, V, true>;
+        fill<V, R - 1>(t);
+    }
+}
+constexpr Tiles make_tiles() {
+    Tiles t{};
+    fill<1, most_rows(1)>(t);
+    fill<2, most_rows(2)>(t);
+    fill<3, most_rows(3)>(t);
+    fill<4, most_rows(4)>(t);
+    fill<8, most_rows(8)>(t);
+    return t;
+}
+constexpr Tiles TILES = make_tiles();
+
+// The width, in vectors, of most panels: few rows want wide ones (more chains, longer reads of B); otherwise wide tiles
+// need the fewest loads for an FMA, as long as they divide the columns.
+int panel_width(int64_t m, int64_t vectors) {
+    if (m <= most_rows(8) && vectors >= 8) return 8;
+    if (m <= most_rows(4)) return 4;
+    if (m <= most_rows(3)) return 3;
+#if defined(__AVX512F__)
+    if (vectors % 4 == 0) return 4;
+    if (vectors % 3 == 0) return 3;
+#else
+    if (vectors % 2 && vectors % 3 == 0) return 3;
+#endif
+    return 2;
+}
+
+}  // namespace
+
+void activate(Activation f, float* c, int64_t n) {
+    if (f != RELU) return;
+    for (; n >= VL; n -= VL, c += VL) storeu(c, relu(loadu(c)));
+    if (n) store_n(c, relu(load_n(c, (int)n)), (int)n);
+}
+
+void dot(const Dot& d) {
+    if (d.m <= 0 || d.n <= 0) return;
+    const int64_t vectors = (d.n + VL - 1) / VL;
+    const int width = panel_width(d.m, vectors);
+    for (int64_t v = 0; v < vectors;) {
+        int64_t w = vectors - v < width ? vectors - v : width;
+        if (w > 4 && w < WIDEST) w = 4;
+        const bool last = v + w == vectors;
+        const int lanes = last ? (int)(d.n - (vectors - 1) * VL) : VL;
+        const int64_t blocks = (d.m + most_rows((int)w) - 1) / most_rows((int)w);  // of nearly equal height
+        for (int64_t i = 0; i < blocks; ++i) {
+            const int64_t begin = d.m * i / blocks, end = d.m * (i + 1) / blocks;
+            const Tile t{&d, begin, v * VL, lanes};
+            TILES.run[w][end - begin][lanes < VL](t);
+            if (d.activation > RELU)
+                for (int64_t r = begin; r < end; ++r)
+                    activate(d.activation, d.c + r * d.c_m + v * VL, last ? d.n - v * VL : w * VL);
+        }
+        v += w;
+    }
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
