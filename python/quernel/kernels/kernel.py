@@ -19,6 +19,8 @@ called with arrays it checks, asks the backends along the chain, and returns arr
 * `variadic` names inputs that are lists of arrays; natively they are flattened in order.
 * `updates` names inputs that are written in place (optimizers): such a kernel returns None, its native outputs are these arrays
   in order, and its native inputs are the other ones.
+* `view=True`: the definition returns a view of its input (transpose, slice); it is the same on every backend, is not copied, and
+  takes no `out`. Whoever writes into such a result writes into the input, as in NumPy.
 """
 
 import functools
@@ -111,7 +113,7 @@ class _Resolved:
 class Kernel:
     """One op on arrays; see the module's docstring. Attributes: name, inputs, optional, attributes, definition, module."""
 
-    def __init__(self, definition, shape, native, numba, variadic, updates):
+    def __init__(self, definition, shape, native, numba, variadic, updates, view):
         functools.update_wrapper(self, definition)
         self.name = definition.__name__
         self.definition = definition
@@ -120,6 +122,7 @@ class Kernel:
         self.numba = numba
         self.variadic = tuple(variadic)
         self.updates = tuple(updates)
+        self.view = view
         signature = inspect.signature(definition)
         params = signature.parameters.values()
         positional = [p for p in params if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -127,7 +130,7 @@ class Kernel:
         self.optional = frozenset(p.name for p in positional if p.default is None)
         self.attributes = {p.name: p.default for p in params if p.kind is p.KEYWORD_ONLY}
         self.module = definition.__module__.rpartition(".")[2]
-        if not self.updates:
+        if not self.updates and not view:
             out = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
             signature = signature.replace(parameters=[*signature.parameters.values(), out])
         self.__signature__ = signature
@@ -139,6 +142,8 @@ class Kernel:
         return f"<quernel kernel {self.name}{self.__signature__}>"
 
     def __call__(self, *args, out=None, **keywords):
+        if out is not None and (self.view or self.updates):
+            raise TypeError(f"{self.name}: unknown argument 'out'; expected {self.__signature__}")
         arrays = self.collect(args, keywords)
         return self.run(arrays, self.freeze(keywords), out)
 
@@ -239,6 +244,9 @@ class Kernel:
         r.outs = self.specs(arrays, attrs)
         r.single = len(r.outs) == 1
         r.declined = []
+        if self.view:
+            r.backend, r.payload = "view", self.definition
+            return r
         for name in backends.chain():
             try:
                 r.payload = getattr(self, f"_ask_{name}")(arrays, attrs)
@@ -281,6 +289,8 @@ class Kernel:
         return self.definition
 
     def _execute(self, resolved, arrays, attrs, out):
+        if self.view:
+            return resolved.payload(*arrays, **attrs)
         if self.updates:
             return self._update(resolved, arrays, attrs)
         if out is None:
@@ -347,7 +357,7 @@ class Kernel:
         for name, value in zip(self.inputs, arrays):
             if name in self.updates:
                 for v in value if type(value) is list else (value,):
-                    if not v.flags.writeable:
+                    if v is not None and not v.flags.writeable:
                         raise ValueError(f"{self.name}: {name}: expected a writeable array, received a read-only one")
         if resolved.backend == "native":
             call, isa, op, ints, floats = resolved.payload
@@ -375,10 +385,10 @@ def empty(shape, dtype):
     return core.empty(shape, dtype) if core is not None else np.empty(shape, dtype)
 
 
-def kernel(*, shape, native=None, numba=None, variadic=(), updates=()):
+def kernel(*, shape, native=None, numba=None, variadic=(), updates=(), view=False):
     """Declares an op by decorating its NumPy definition; see the module's docstring."""
 
     def decorate(definition):
-        return Kernel(definition, shape, native, numba, variadic, updates)
+        return Kernel(definition, shape, native, numba, variadic, updates, view)
 
     return decorate

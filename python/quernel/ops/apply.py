@@ -29,6 +29,11 @@ def is_symbolic(value):
     return getattr(value, "_is_symbolic", False)
 
 
+def operand(value, name="value"):
+    """What a function of quernel.ops may ask for `.shape` and `.dtype`: a KerasTensor as it is, a Tensor of anything else."""
+    return value if is_symbolic(value) else as_tensor(value, name)
+
+
 def apply(kernel, inputs, attrs):
     """Runs `kernel` on `inputs` (Tensors, Variables, arrays, None; lists where variadic): one Tensor, or a tuple of them."""
     tensors = []

@@ -1,0 +1,326 @@
+"""Views: reshape, transpose, slice, expand_dims, squeeze, broadcast_to return NumPy views; slice_dx is the gradient of slice."""
+
+import builtins
+import math
+
+import numpy as np
+
+from .kernel import jit, kernel, spec
+
+
+def _int_tuple(value, name):
+    """A tuple of ints for an int or a sequence of them."""
+    values = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values):
+        raise TypeError(f"{name}: expected an integer or a tuple of integers, received {value!r}")
+    return tuple(int(v) for v in values)
+
+
+def canonical_axis(axis, rank, name):
+    """`axis` counted from the front; ValueError outside of [-rank, rank)."""
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"{name}: axis: expected an integer, received {axis!r}")
+    if not -rank <= axis < rank:
+        raise ValueError(f"{name}: axis: expected a value in [{-rank}, {rank - 1}], received {axis}")
+    return int(axis) % rank
+
+
+def _canonical_axes(axis, rank, name):
+    axes = tuple(canonical_axis(a, rank, name) for a in _int_tuple(axis, f"{name}: axis"))
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{name}: axis: expected distinct axes, received {axis}")
+    return axes
+
+
+def _reshape_shape(x, newshape):
+    target = _int_tuple(newshape, "reshape: newshape")
+    if any(n < -1 for n in target) or target.count(-1) > 1:
+        raise ValueError(f"reshape: newshape: expected sizes >= 0 and at most one -1, received {target}")
+    known = math.prod(n for n in x.shape if n is not None)
+    rest = math.prod(n for n in target if n != -1)
+    misfit = (
+        f"reshape: newshape: expected as many elements as the input of shape {tuple(x.shape)} has, received {target}"
+    )
+    if None in x.shape:
+        if -1 not in target and rest and (known == 0 or rest % known):
+            raise ValueError(misfit)
+        return spec((None if n == -1 else n for n in target), x.dtype)
+    if -1 in target:
+        if rest == 0 or known % rest:
+            raise ValueError(misfit)
+        return spec((known // rest if n == -1 else n for n in target), x.dtype)
+    if rest != known:
+        raise ValueError(misfit)
+    return spec(target, x.dtype)
+
+
+@kernel(shape=_reshape_shape, view=True)
+def reshape(x, *, newshape):
+    """Gives the elements of x, in C order, another shape: a view where x is C-contiguous, else a copy.
+
+    Args:
+        x: array of any shape and dtype.
+        newshape: an integer or a tuple of integers with x's number of elements; one of them may be -1.
+
+    Returns:
+        An array of shape `newshape`, sharing x's memory where x is C-contiguous.
+
+    Raises:
+        ValueError: where the number of elements differs.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.reshape(np.arange(6), newshape=(2, -1))
+        array([[0, 1, 2],
+               [3, 4, 5]])
+    """
+    return np.ascontiguousarray(x).reshape(newshape)
+
+
+def _permutation(rank, axes):
+    if axes is None:
+        return tuple(range(rank))[::-1]
+    result = _canonical_axes(axes, rank, "transpose")
+    if len(result) != rank:
+        raise ValueError(f"transpose: axes: expected a permutation of {rank} axes, received {axes}")
+    return result
+
+
+def _transpose_shape(x, axes):
+    return spec((x.shape[a] for a in _permutation(len(x.shape), axes)), x.dtype)
+
+
+@kernel(shape=_transpose_shape, view=True)
+def transpose(x, *, axes=None):
+    """Permutes the axes: y[i[axes[0]], i[axes[1]], ...] = x[i[0], i[1], ...], as a view.
+
+    Args:
+        x: array of any shape and dtype.
+        axes: a permutation of x's axes (negative ones count from the end); None reverses them.
+
+    Returns:
+        A view of x with shape (x.shape[axes[0]], x.shape[axes[1]], ...).
+
+    Raises:
+        ValueError: where `axes` is no permutation.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.transpose(np.zeros((2, 3, 4)), axes=(1, 2, 0)).shape
+        (3, 4, 2)
+    """
+    return x.transpose(_permutation(x.ndim, axes))
+
+
+def _slices(rank, start, stop, step, name):
+    """One builtin slice for each axis; axes that the tuples do not name are taken whole."""
+    if not all(isinstance(v, tuple) for v in (start, stop, step)):
+        raise TypeError(f"{name}: expected tuples start, stop and step, received {start!r}, {stop!r}, {step!r}")
+    lengths = {len(v) for v in (start, stop, step)}
+    if len(lengths) != 1 or len(start) > rank:
+        raise ValueError(
+            f"{name}: expected start, stop and step of one length, at most {rank}, received {start}, {stop}, {step}"
+        )
+    for values, what in ((start, "start"), (stop, "stop"), (step, "step")):
+        if not all(v is None or (isinstance(v, (int, np.integer)) and not isinstance(v, bool)) for v in values):
+            raise TypeError(f"{name}: {what}: expected integers or None, received {values}")
+    if 0 in step:
+        raise ValueError(f"{name}: step: expected values other than zero, received {step}")
+    whole = builtins.slice(None)
+    return tuple(map(builtins.slice, start, stop, step)) + (whole,) * (rank - len(start))
+
+
+def _slice_shape(x, start, stop, step):
+    slices = _slices(len(x.shape), start, stop, step, "slice")
+    return spec((n if n is None else len(range(n)[s]) for n, s in zip(x.shape, slices)), x.dtype)
+
+
+@kernel(shape=_slice_shape, view=True)
+def slice(x, *, start, stop, step):
+    """Takes every step-th element from start up to stop along each axis: y[i] = x[start + i * step], as a view.
+
+    Args:
+        x: array of any shape and dtype.
+        start, stop, step: one entry for each of the first axes (the others are taken whole): integers or None with the
+            meaning they have in Python's x[start:stop:step]; steps may be negative.
+
+    Returns:
+        A view of x.
+
+    Raises:
+        ValueError: where a step is zero or the tuples differ in length.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.slice(np.arange(6), start=(4,), stop=(None,), step=(-2,))
+        array([4, 2, 0])
+    """
+    return x[_slices(x.ndim, start, stop, step, "slice")]
+
+
+def _slice_dx_shape(dy, shape, start, stop, step):
+    slices = _slices(len(shape), start, stop, step, "slice_dx")
+    expected = tuple(len(range(n)[s]) for n, s in zip(shape, slices))
+    if tuple(dy.shape) != expected:
+        raise ValueError(
+            f"slice_dx: dy: expected shape {expected}, that of the slice of {shape}, received {tuple(dy.shape)}"
+        )
+    return spec(shape, dy.dtype)
+
+
+def _slice_dx_native(dy, shape, start, stop, step):
+    ranges = [range(n)[s] for n, s in zip(shape, _slices(len(shape), start, stop, step, "slice_dx"))]
+    return [v for r in ranges for v in ((r.start if len(r) else 0), r.step)], ()
+
+
+@jit
+def _scatter_rows(dx, dy, rows, column, step):
+    dx[:] = 0
+    n = dy.shape[1]
+    for i in range(dy.shape[0]):
+        for j in range(n):
+            dx[rows[i] + column + j * step] = dy[i, j]
+
+
+def _slice_dx_numba(outs, dy, shape, start, stop, step):
+    # Rank one keeps the loop to one specialisation; the offsets of rows are integers from shapes alone.
+    (out,) = outs
+    if not shape:
+        out[()] = dy
+        return
+    ranges = [range(n)[s] for n, s in zip(shape, _slices(len(shape), start, stop, step, "slice_dx"))]
+    rows = np.zeros(1, "int64")
+    for n, r in zip(shape[:-1], ranges[:-1]):
+        rows = (rows[:, None] * n + np.arange(r.start, r.stop, r.step)).reshape(-1)
+    last = ranges[-1]
+    dy = np.ascontiguousarray(dy).reshape(len(rows), len(last))
+    _scatter_rows(out.reshape(-1), dy, rows * shape[-1], last.start, last.step)
+
+
+@kernel(shape=_slice_dx_shape, native=_slice_dx_native, numba=_slice_dx_numba)
+def slice_dx(dy, *, shape, start, stop, step):
+    """Puts dy where the slice was taken, in zeros: dx[start + i * step] = dy[i], 0 elsewhere. The gradient of `slice`.
+
+    Args:
+        dy: array with the shape of the slice.
+        shape: shape of the array that was sliced.
+        start, stop, step: as in `slice`.
+
+    Returns:
+        An array of shape `shape` and dy's dtype.
+
+    Raises:
+        ValueError: where dy has not the shape of the slice.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.slice_dx(np.array([1.0, 2.0], "float32"), shape=(5,), start=(1,), stop=(5,), step=(2,))
+        array([0., 1., 0., 2., 0.], dtype=float32)
+    """
+    dx = np.zeros(shape, dy.dtype)
+    dx[_slices(len(shape), start, stop, step, "slice_dx")] = dy
+    return dx
+
+
+def _expand_dims_axes(x, axis):
+    values = _int_tuple(axis, "expand_dims: axis")
+    return _canonical_axes(values, len(x.shape) + len(values), "expand_dims")
+
+
+def _expand_dims_shape(x, axis):
+    axes = _expand_dims_axes(x, axis)
+    sizes = iter(x.shape)
+    return spec((1 if d in axes else next(sizes) for d in range(len(x.shape) + len(axes))), x.dtype)
+
+
+@kernel(shape=_expand_dims_shape, view=True)
+def expand_dims(x, *, axis):
+    """Inserts axes of size one, as a view.
+
+    Args:
+        x: array of any shape and dtype.
+        axis: where the new axes are in the result; an integer or a tuple of them.
+
+    Returns:
+        A view of x with len(axis) more axes.
+
+    Raises:
+        ValueError: where an axis is out of range or named twice.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.expand_dims(np.zeros((2, 3)), axis=-1).shape
+        (2, 3, 1)
+    """
+    return np.expand_dims(x, _expand_dims_axes(x, axis))
+
+
+def _squeeze_axes(x, axis):
+    if axis is None:
+        return tuple(d for d, n in enumerate(x.shape) if n == 1)
+    axes = _canonical_axes(axis, len(x.shape), "squeeze")
+    for d in axes:
+        if x.shape[d] not in (1, None):
+            raise ValueError(f"squeeze: axis: expected axes of size 1, received axis {d} of shape {tuple(x.shape)}")
+    return axes
+
+
+def _squeeze_shape(x, axis):
+    axes = _squeeze_axes(x, axis)
+    return spec((n for d, n in enumerate(x.shape) if d not in axes), x.dtype)
+
+
+@kernel(shape=_squeeze_shape, view=True)
+def squeeze(x, *, axis=None):
+    """Removes axes of size one, as a view.
+
+    Args:
+        x: array of any shape and dtype.
+        axis: the axes to remove, an integer or a tuple of them; None removes every axis of size one.
+
+    Returns:
+        A view of x without these axes.
+
+    Raises:
+        ValueError: where a named axis has another size than one.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.squeeze(np.zeros((2, 1, 3, 1))).shape
+        (2, 3)
+    """
+    return np.squeeze(x, axis=_squeeze_axes(x, axis))
+
+
+def _broadcast_to_shape(x, shape):
+    target = _int_tuple(shape, "broadcast_to: shape")
+    extra = len(target) - len(x.shape)
+    fits = extra >= 0 and all(n in (1, None, t) for n, t in zip(x.shape, target[extra:]))
+    if not fits or min(target, default=0) < 0:
+        raise ValueError(
+            f"broadcast_to: shape: expected a shape that {tuple(x.shape)} broadcasts to, received {target}"
+        )
+    return spec(target, x.dtype)
+
+
+@kernel(shape=_broadcast_to_shape, view=True)
+def broadcast_to(x, *, shape):
+    """Repeats x along axes of size one and along new leading axes, as a read-only view.
+
+    Args:
+        x: array of any shape and dtype.
+        shape: the wanted shape; its trailing sizes equal x's, except where x's is one.
+
+    Returns:
+        A view of x with zero strides, of shape `shape`.
+
+    Raises:
+        ValueError: where x's shape does not broadcast to `shape`.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.broadcast_to(np.array([1, 2]), shape=(2, 2))
+        array([[1, 2],
+               [1, 2]])
+    """
+    return np.broadcast_to(x, shape)
