@@ -1,9 +1,9 @@
 // The block that moves elements between any two strided arrays: copies and fills, shared among ranks without barriers.
 //
-//   Nest            a loop nest over `shape` with destination strides `to` and source strides `from`, in elements
-//   nest_of(...)    drops axes of size one, orders the others for the destination and merges what is contiguous on both sides
-//   move_elements(nest, item, to, from, team)  to[i] = from[i]; each rank takes a part of its own
-//   fill_elements(nest, item, to, value, team) to[i] = value, `from` ignored
+//   Nest           a loop nest over `shape` with destination strides `to` and source strides `from`, in elements
+//   nest_of(...)   drops axes of size one, orders the others for the destination, merges what is dense on both sides
+//   move_elements  (nest, item, to, from, team): to[i] = from[i]; each rank takes a part of its own
+//   fill_elements  (nest, item, to, value, team): to[i] = value, `from` ignored
 //
 // Order of loops never changes a copied bit, so partition and tiling are free. Elements are 1, 4 or 8 bytes (float32,
 // float64, int32, int64, uint8, bool) and are moved as raw bits: NaN payloads and subnormals survive.
@@ -75,7 +75,8 @@ typedef uint32_t __attribute__((may_alias)) raw4;
 typedef uint64_t __attribute__((may_alias)) raw8;
 
 template <class T>
-QUERNEL_INLINE void move_row(T* __restrict to, ptrdiff_t to_step, const T* __restrict from, ptrdiff_t from_step, int64_t n) {
+QUERNEL_INLINE void move_row(T* __restrict to, ptrdiff_t to_step, const T* __restrict from, ptrdiff_t from_step,
+                             int64_t n) {
     if (to_step == 1 && from_step == 1) {
         __builtin_memcpy(to, from, (size_t)n * sizeof(T));
     } else if (to_step == 1 && from_step == 0) {
@@ -135,8 +136,8 @@ inline void move_rows(const Nest& nest, T* to, const T* from, int64_t begin, int
 constexpr int64_t STRIP = 16;
 
 template <class T>
-inline void move_plane(T* to, ptrdiff_t to_row, ptrdiff_t to_step, const T* from, ptrdiff_t from_row, ptrdiff_t from_step,
-                       int64_t rows, int64_t n) {
+inline void move_plane(T* to, ptrdiff_t to_row, ptrdiff_t to_step, const T* from, ptrdiff_t from_row,
+                       ptrdiff_t from_step, int64_t rows, int64_t n) {
     for (int64_t column = 0; column < n; column += STRIP) {
         const int64_t count = n - column < STRIP ? n - column : STRIP;
         for (int64_t r = 0; r < rows; ++r) {
@@ -148,7 +149,7 @@ inline void move_plane(T* to, ptrdiff_t to_row, ptrdiff_t to_step, const T* from
 }
 
 template <class T>
-inline void move_typed(Nest nest, T* to, const T* from, const Team& team) {
+inline void move_typed(const Nest& nest, T* to, const T* from, const Team& team) {
     const int inner = nest.rank - 1;
     int dense = inner;  // the axis along which the source is densest
     for (int d = 0; d < inner; ++d)
@@ -158,21 +159,21 @@ inline void move_typed(Nest nest, T* to, const T* from, const Team& team) {
         if (range.begin < range.end) move_rows(nest, to, from, range.begin, range.end);
         return;
     }
-    // The dense axis becomes the second to last; the loop order is free.
     const int64_t rows = nest.shape[dense];
     const ptrdiff_t to_row = nest.to[dense], from_row = nest.from[dense];
-    for (int d = dense; d + 1 < inner; ++d) {
-        nest.shape[d] = nest.shape[d + 1];
-        nest.to[d] = nest.to[d + 1];
-        nest.from[d] = nest.from[d + 1];
-    }
-    const int outer = inner - 1;
+    Nest rest{};  // the other axes; the loop order is free
     int64_t planes = 1;
-    for (int d = 0; d < outer; ++d) planes *= nest.shape[d];
+    for (int d = 0; d < inner; ++d) {
+        if (d == dense) continue;
+        rest.shape[rest.rank] = nest.shape[d];
+        rest.to[rest.rank] = nest.to[d];
+        rest.from[rest.rank++] = nest.from[d];
+        planes *= nest.shape[d];
+    }
     const int64_t strips = (rows + 63) / 64;
     const Range range = split(planes * strips, team);
     if (range.begin >= range.end) return;
-    Odometer plane(nest, outer, range.begin / strips);
+    Odometer plane(rest, rest.rank, range.begin / strips);
     for (int64_t unit = range.begin; unit < range.end; ++unit) {
         const int64_t row = unit % strips * 64;
         move_plane(to + plane.to + row * to_row, to_row, nest.to[inner], from + plane.from + row * from_row, from_row,
@@ -183,9 +184,12 @@ inline void move_typed(Nest nest, T* to, const T* from, const Team& team) {
 
 inline void move_elements(const Nest& nest, int64_t item, char* to, const char* from, const Team& team) {
     if (nest.size() == 0) return;
-    if (item == 4) move_typed(nest, reinterpret_cast<raw4*>(to), reinterpret_cast<const raw4*>(from), team);
-    else if (item == 8) move_typed(nest, reinterpret_cast<raw8*>(to), reinterpret_cast<const raw8*>(from), team);
-    else move_typed(nest, reinterpret_cast<raw1*>(to), reinterpret_cast<const raw1*>(from), team);
+    if (item == 4)
+        move_typed(nest, reinterpret_cast<raw4*>(to), reinterpret_cast<const raw4*>(from), team);
+    else if (item == 8)
+        move_typed(nest, reinterpret_cast<raw8*>(to), reinterpret_cast<const raw8*>(from), team);
+    else
+        move_typed(nest, reinterpret_cast<raw1*>(to), reinterpret_cast<const raw1*>(from), team);
 }
 
 // A fill is a copy from one element with zero strides.

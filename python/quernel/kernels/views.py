@@ -1,4 +1,4 @@
-"""Views: reshape, transpose, slice, expand_dims, squeeze, broadcast_to return NumPy views; slice_dx is the gradient of slice."""
+"""Views: reshape, transpose, slice, expand_dims, squeeze, broadcast_to; slice_dx, the gradient of slice."""
 
 import builtins
 import math
@@ -56,7 +56,7 @@ def _reshape_shape(x, newshape):
 
 @kernel(shape=_reshape_shape, view=True)
 def reshape(x, *, newshape):
-    """Gives the elements of x, in C order, another shape: a view where x is C-contiguous, else a copy.
+    """Gives the elements of x another shape, y.flat[i] = x.flat[i]: a view where x is C-contiguous, else a copy.
 
     Args:
         x: array of any shape and dtype.
@@ -235,7 +235,7 @@ def _expand_dims_shape(x, axis):
 
 @kernel(shape=_expand_dims_shape, view=True)
 def expand_dims(x, *, axis):
-    """Inserts axes of size one, as a view.
+    """Inserts axes of size one, as a view: y[i, 0, k] = x[i, k].
 
     Args:
         x: array of any shape and dtype.
@@ -272,7 +272,7 @@ def _squeeze_shape(x, axis):
 
 @kernel(shape=_squeeze_shape, view=True)
 def squeeze(x, *, axis=None):
-    """Removes axes of size one, as a view.
+    """Removes axes of size one, as a view: y[i, k] = x[i, 0, k].
 
     Args:
         x: array of any shape and dtype.
@@ -305,7 +305,7 @@ def _broadcast_to_shape(x, shape):
 
 @kernel(shape=_broadcast_to_shape, view=True)
 def broadcast_to(x, *, shape):
-    """Repeats x along axes of size one and along new leading axes, as a read-only view.
+    """Repeats x along axes of size one and new leading axes, as a read-only view: y[i, j, k] = x[0, k].
 
     Args:
         x: array of any shape and dtype.

@@ -30,7 +30,7 @@ def is_symbolic(value):
 
 
 def operand(value, name="value"):
-    """What a function of quernel.ops may ask for `.shape` and `.dtype`: a KerasTensor as it is, a Tensor of anything else."""
+    """What may be asked for `.shape` and `.dtype`: a KerasTensor as it is, a Tensor of anything else."""
     return value if is_symbolic(value) else as_tensor(value, name)
 
 

@@ -169,9 +169,7 @@ def broadcast_to(x, shape):
 def _(node, dy):
     shape = node.inputs[0].shape
     extra = len(dy.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        extra + d for d, n in enumerate(shape) if n == 1 and dy.shape[extra + d] != 1
-    )
+    axes = tuple(range(extra)) + tuple(extra + d for d, n in enumerate(shape) if n == 1 and dy.shape[extra + d] != 1)
     return (reshape(ops.sum(dy, axis=axes), shape) if axes else reshape(dy, shape),)
 
 
@@ -201,7 +199,7 @@ def split(x, indices_or_sections, axis=0):
 
     Args:
         x: Tensor or array.
-        indices_or_sections: the number of equal parts, or a list of the indices where the second, third, ... part begins.
+        indices_or_sections: the number of equal parts, or a list of indices: where the second, third, ... part begins.
         axis: the axis to split.
 
     Returns:
@@ -331,6 +329,7 @@ def _index_tensor(array):
     tensor = operand(array)
     if "int" not in str(tensor.dtype):
         raise IndexError(
-            f"expected an integer array as an index, received dtype {tensor.dtype}; for a boolean mask use quernel.ops.where"
+            f"expected an integer array as an index, received dtype {tensor.dtype}; "
+            f"for a boolean mask use quernel.ops.where"
         )
     return tensor
