@@ -6,6 +6,7 @@
 //   storeu(p, v) store_n(p, v, n)    lanes >= n write nothing
 //   set1(x) zero()                   broadcast
 //   add sub mul div fma(a,b,c)=a*b+c fnma(a,b,c)=c-a*b sqrt
+//   mul_rest(a, b, p) = a*b - p      with one rounding on every ISA: what the rounded product p lost
 //   lt le gt ge eq (vf, vf) -> vm    ordered compares: false where either is NaN
 //   isnan(v) -> vm
 //   select(m, a, b)                  m ? a : b, lane by lane

@@ -30,6 +30,7 @@ QUERNEL_INLINE vf mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 QUERNEL_INLINE vf div(vf a, vf b) { return _mm256_div_ps(a, b); }
 QUERNEL_INLINE vf fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 QUERNEL_INLINE vf fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
+QUERNEL_INLINE vf mul_rest(vf a, vf b, vf p) { return _mm256_fmsub_ps(a, b, p); }
 QUERNEL_INLINE vf sqrt(vf a) { return _mm256_sqrt_ps(a); }
 
 QUERNEL_INLINE vm lt(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_LT_OQ)}; }

@@ -10,6 +10,8 @@ using vf = __m512;
 using vi = __m512i;
 using vm = __mmask16;
 
+constexpr __mmask16 ALL = 0xffff;  // the maskz forms: GCC 12 warns inside the plain ones (undefined sources), the code is the same
+
 QUERNEL_INLINE vm first_n(int n) { return (vm)((1u << n) - 1u); }
 
 QUERNEL_INLINE vf loadu(const float* p) { return _mm512_loadu_ps(p); }
@@ -25,7 +27,8 @@ QUERNEL_INLINE vf mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 QUERNEL_INLINE vf div(vf a, vf b) { return _mm512_div_ps(a, b); }
 QUERNEL_INLINE vf fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 QUERNEL_INLINE vf fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
-QUERNEL_INLINE vf sqrt(vf a) { return _mm512_sqrt_ps(a); }
+QUERNEL_INLINE vf mul_rest(vf a, vf b, vf p) { return _mm512_fmsub_ps(a, b, p); }
+QUERNEL_INLINE vf sqrt(vf a) { return _mm512_maskz_sqrt_ps(ALL, a); }
 
 QUERNEL_INLINE vm lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 QUERNEL_INLINE vm le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
@@ -49,16 +52,16 @@ QUERNEL_INLINE vi andi(vi a, vi b) { return _mm512_and_si512(a, b); }
 QUERNEL_INLINE vi ori(vi a, vi b) { return _mm512_or_si512(a, b); }
 QUERNEL_INLINE vi xori(vi a, vi b) { return _mm512_xor_si512(a, b); }
 template <int k>
-QUERNEL_INLINE vi shl(vi a) { return _mm512_slli_epi32(a, k); }
+QUERNEL_INLINE vi shl(vi a) { return _mm512_maskz_slli_epi32(ALL, a, k); }
 template <int k>
-QUERNEL_INLINE vi shr(vi a) { return _mm512_srli_epi32(a, k); }
+QUERNEL_INLINE vi shr(vi a) { return _mm512_maskz_srli_epi32(ALL, a, k); }
 template <int k>
-QUERNEL_INLINE vi sar(vi a) { return _mm512_srai_epi32(a, k); }
+QUERNEL_INLINE vi sar(vi a) { return _mm512_maskz_srai_epi32(ALL, a, k); }
 QUERNEL_INLINE vm eqi(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
 QUERNEL_INLINE vm gti(vi a, vi b) { return _mm512_cmpgt_epi32_mask(a, b); }
 QUERNEL_INLINE vi selecti(vm m, vi a, vi b) { return _mm512_mask_blend_epi32(m, b, a); }
-QUERNEL_INLINE vi to_int(vf v) { return _mm512_cvt_roundps_epi32(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-QUERNEL_INLINE vf to_float(vi v) { return _mm512_cvt_roundepi32_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+QUERNEL_INLINE vi to_int(vf v) { return _mm512_maskz_cvt_roundps_epi32(ALL, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+QUERNEL_INLINE vf to_float(vi v) { return _mm512_maskz_cvt_roundepi32_ps(ALL, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 QUERNEL_INLINE vi loadi(const int32_t* p) { return _mm512_loadu_si512(p); }
 QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) { return _mm512_maskz_loadu_epi32(first_n(n), p); }
 QUERNEL_INLINE void storei(int32_t* p, vi v) { _mm512_storeu_si512(p, v); }

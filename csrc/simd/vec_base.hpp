@@ -40,6 +40,10 @@ QUERNEL_INLINE vf mul(vf a, vf b) { return a * b; }
 QUERNEL_INLINE vf div(vf a, vf b) { return a / b; }
 QUERNEL_INLINE vf fma(vf a, vf b, vf c) { return a * b + c; }
 QUERNEL_INLINE vf fnma(vf a, vf b, vf c) { return c - a * b; }
+QUERNEL_INLINE vf mul_rest(vf a, vf b, vf p) {
+    for (int i = 0; i < VL; ++i) p[i] = (float)((double)a[i] * b[i] - p[i]);
+    return p;
+}
 QUERNEL_INLINE vf sqrt(vf a) {
     for (int i = 0; i < VL; ++i) a[i] = __builtin_sqrtf(a[i]);
     return a;
