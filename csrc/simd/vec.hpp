@@ -10,7 +10,8 @@
 //   lt le gt ge eq (vf, vf) -> vm    ordered compares: false where either is NaN
 //   isnan(v) -> vm
 //   select(m, a, b)                  m ? a : b, lane by lane
-//   m_and m_or m_not; any(m); first_n(n) -> vm
+//   m_and m_or m_not; any(m); first_n(n) -> vm; m_bits(m) -> unsigned, bit l for lane l
+//   swap<k>(v) swapi<k>(v)           lane l takes lane l xor k (k a power of two below VL); first(v) firsti(v): lane 0
 //   bits(vf) -> vi, floats(vi) -> vf reinterpretation
 //   seti(x) addi subi muli andi ori xori shl<k> shr<k>(logical) sar<k>(arithmetic) eqi gti -> vm, selecti(m, a, b)
 //   to_int(vf) -> vi                 round to nearest even, |v| < 2^31

@@ -44,6 +44,7 @@ QUERNEL_INLINE vm m_and(vm a, vm b) { return {_mm256_and_ps(a.m, b.m)}; }
 QUERNEL_INLINE vm m_or(vm a, vm b) { return {_mm256_or_ps(a.m, b.m)}; }
 QUERNEL_INLINE vm m_not(vm a) { return {_mm256_xor_ps(a.m, _mm256_castsi256_ps(_mm256_set1_epi32(-1)))}; }
 QUERNEL_INLINE bool any(vm m) { return _mm256_movemask_ps(m.m) != 0; }
+QUERNEL_INLINE unsigned m_bits(vm m) { return (unsigned)_mm256_movemask_ps(m.m); }
 
 QUERNEL_INLINE vi bits(vf v) { return _mm256_castps_si256(v); }
 QUERNEL_INLINE vf floats(vi v) { return _mm256_castsi256_ps(v); }
@@ -69,6 +70,20 @@ QUERNEL_INLINE vi loadi(const int32_t* p) { return _mm256_loadu_si256(reinterpre
 QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) { return _mm256_maskload_epi32(p, lanes_below(n)); }
 QUERNEL_INLINE void storei(int32_t* p, vi v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 QUERNEL_INLINE void storei_n(int32_t* p, vi v, int n) { _mm256_maskstore_epi32(p, lanes_below(n), v); }
+
+template <int k>
+QUERNEL_INLINE vf swap(vf v) {
+    static_assert(k == 4 || k == 2 || k == 1, "lanes swap over powers of two");
+    if (k == 4) return _mm256_permute2f128_ps(v, v, 1);
+    if (k == 2) return _mm256_permute_ps(v, 0x4E);
+    return _mm256_permute_ps(v, 0xB1);
+}
+template <int k>
+QUERNEL_INLINE vi swapi(vi v) {
+    return bits(swap<k>(floats(v)));
+}
+QUERNEL_INLINE float first(vf v) { return _mm256_cvtss_f32(v); }
+QUERNEL_INLINE int32_t firsti(vi v) { return _mm256_cvtsi256_si32(v); }
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

@@ -41,6 +41,7 @@ QUERNEL_INLINE vm m_and(vm a, vm b) { return a & b; }
 QUERNEL_INLINE vm m_or(vm a, vm b) { return a | b; }
 QUERNEL_INLINE vm m_not(vm a) { return (vm)~a; }
 QUERNEL_INLINE bool any(vm m) { return m != 0; }
+QUERNEL_INLINE unsigned m_bits(vm m) { return m; }
 
 QUERNEL_INLINE vi bits(vf v) { return _mm512_castps_si512(v); }
 QUERNEL_INLINE vf floats(vi v) { return _mm512_castsi512_ps(v); }
@@ -66,6 +67,22 @@ QUERNEL_INLINE vi loadi(const int32_t* p) { return _mm512_loadu_si512(p); }
 QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) { return _mm512_maskz_loadu_epi32(first_n(n), p); }
 QUERNEL_INLINE void storei(int32_t* p, vi v) { _mm512_storeu_si512(p, v); }
 QUERNEL_INLINE void storei_n(int32_t* p, vi v, int n) { _mm512_mask_storeu_epi32(p, first_n(n), v); }
+
+template <int k>
+QUERNEL_INLINE vf swap(vf v) {
+    static_assert(k == 8 || k == 4 || k == 2 || k == 1, "lanes swap over powers of two");
+    constexpr vm all = 0xFFFF;  // the unmasked forms make g++ 12 warn of an undefined vector
+    if (k == 8) return _mm512_maskz_shuffle_f32x4(all, v, v, 0x4E);
+    if (k == 4) return _mm512_maskz_shuffle_f32x4(all, v, v, 0xB1);
+    if (k == 2) return _mm512_maskz_permute_ps(all, v, 0x4E);
+    return _mm512_maskz_permute_ps(all, v, 0xB1);
+}
+template <int k>
+QUERNEL_INLINE vi swapi(vi v) {
+    return bits(swap<k>(floats(v)));
+}
+QUERNEL_INLINE float first(vf v) { return _mm512_cvtss_f32(v); }
+QUERNEL_INLINE int32_t firsti(vi v) { return _mm512_cvtsi512_si32(v); }
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

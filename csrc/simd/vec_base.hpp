@@ -61,6 +61,9 @@ QUERNEL_INLINE vm m_and(vm a, vm b) { return {a.m & b.m}; }
 QUERNEL_INLINE vm m_or(vm a, vm b) { return {a.m | b.m}; }
 QUERNEL_INLINE vm m_not(vm a) { return {~a.m}; }
 QUERNEL_INLINE bool any(vm m) { return (m.m[0] | m.m[1] | m.m[2] | m.m[3]) != 0; }
+QUERNEL_INLINE unsigned m_bits(vm m) {
+    return (unsigned)((m.m[0] & 1) | (m.m[1] & 2) | (m.m[2] & 4) | (m.m[3] & 8));
+}
 
 QUERNEL_INLINE vi bits(vf v) { return (vi)v; }
 QUERNEL_INLINE vf floats(vi v) { return (vf)v; }
@@ -98,6 +101,18 @@ QUERNEL_INLINE void storei(int32_t* p, vi v) { std::memcpy(p, &v, sizeof(v)); }
 QUERNEL_INLINE void storei_n(int32_t* p, vi v, int n) {
     for (int i = 0; i < n; ++i) p[i] = v[i];
 }
+
+template <int k>
+QUERNEL_INLINE vf swap(vf v) {
+    static_assert(k == 2 || k == 1, "lanes swap over powers of two");
+    return vf{v[0 ^ k], v[1 ^ k], v[2 ^ k], v[3 ^ k]};
+}
+template <int k>
+QUERNEL_INLINE vi swapi(vi v) {
+    return vi{v[0 ^ k], v[1 ^ k], v[2 ^ k], v[3 ^ k]};
+}
+QUERNEL_INLINE float first(vf v) { return v[0]; }
+QUERNEL_INLINE int32_t firsti(vi v) { return v[0]; }
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

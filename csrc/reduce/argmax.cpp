@@ -1,0 +1,156 @@
+// argmax, argmin, max_dx: the first element of each row that attains (or breaks, being NaN) the row's extreme.
+#include "reduce/reduce.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+namespace {
+
+// A chunk of the row at `offset`: where it lies, or gathered into `buffer`.
+template <class T>
+const T* chunk_at(const View& x, const Reduce& r, ptrdiff_t offset, int64_t chunk, int m, T* buffer) {
+    if (r.layout == ROWS) return x.as<const T>() + offset + chunk * CHUNK;
+    pack<T, T>(x.as<const T>() + offset, r.row, chunk * CHUNK, m, buffer);
+    return buffer;
+}
+inline int chunk_size(const Reduce& r, int64_t chunk) {
+    const int64_t left = r.n - chunk * CHUNK;
+    return left < CHUNK ? (int)left : CHUNK;
+}
+
+// One pass folds each chunk. A second one reads again only the chunk that holds the answer, up to the answer.
+template <class F>
+void arg(const Call& call, const Team& team, char* scratch) {
+    using item = typename F::item;
+    const Reduce& r = call.as<Reduce>();
+    const View& x = call.in[0];
+    int32_t* y = call.out[0].as<int32_t>();
+    item* parts = reinterpret_cast<item*>(scratch);
+    alignas(64) item buffer[CHUNK];
+    const auto fold = [](const item* from, int m) {
+        return fold_chunk<F>(m, [=](int i, int k) __attribute__((always_inline)) { return take<F>(from + i, k); });
+    };
+    const Range pieces = split(r.outputs * r.chunks, team);
+    {
+        Walk<2> walk(r.kept, pieces.begin / r.chunks);
+        int64_t c = pieces.begin % r.chunks;
+        for (int64_t p = pieces.begin; p < pieces.end; ++p) {
+            const int m = chunk_size(r, c);
+            const item* from = chunk_at(x, r, walk.offset[0], c, m, buffer);
+            const item value = fold(from, m);
+            if (r.chunks == 1) y[walk.offset[1]] = (int32_t)find_first<F>(from, m, value);
+            else parts[p] = value;
+            if (++c == r.chunks) {
+                c = 0;
+                walk.step();
+            }
+        }
+    }
+    if (r.chunks == 1) return;
+    team.barrier();
+    const Range mine = split(r.outputs, team);
+    Walk<2> walk(r.kept, mine.begin);
+    for (int64_t o = mine.begin; o < mine.end; ++o, walk.step()) {
+        const item* row = parts + o * r.chunks;
+        const item value = fold_tree<F>(row, r.chunks);
+        int64_t c = 0;
+        while (!F::same(row[c], value)) ++c;
+        const int m = chunk_size(r, c);
+        y[walk.offset[1]] = (int32_t)(c * CHUNK + find_first<F>(chunk_at(x, r, walk.offset[0], c, m, buffer), m, value));
+    }
+}
+
+bool arg_prepare(Call& c) {
+    Reduce r;
+    const int32_t t = c.n_in ? c.in[0].dtype : -1;
+    if (t != F32 && t != I32) return refuse(c, "expected float32 or int32");
+    if (!plan_reduce(c, r, false)) return false;
+    if (c.out[0].dtype != I32) return refuse(c, "expected an int32 output");
+    if (r.n == 0 && r.outputs > 0) return refuse(c, "an empty row has no such element");
+    if (r.n > INT32_MAX) return refuse(c, "the index of a row this long does not fit in int32");
+    if (r.layout == COLUMNS) {  // positions are looked up row by row
+        r.kept.push(r.width, {1, r.width_y});
+        r.layout = PACKED;
+        r.width = 1;
+    }
+    c.ranks = worth(c, r.outputs * r.chunks);
+    c.scratch = r.chunks > 1 ? align64(r.outputs * r.chunks * 4) : 0;
+    c.as<Reduce>() = r;
+    return true;
+}
+
+struct MaxDx {
+    Dims<4> kept;  // strides of x, y, dy, dx
+    Dims<2> row;   // strides of x, dx
+    int64_t n, outputs;
+};
+
+}  // namespace
+
+bool argmax_prepare(Call& c) { return arg_prepare(c); }
+bool argmin_prepare(Call& c) { return arg_prepare(c); }
+void argmax_run(const Call& c, const Team& team, char* scratch) {
+    c.in[0].dtype == F32 ? arg<MaxF>(c, team, scratch) : arg<MaxI>(c, team, scratch);
+}
+void argmin_run(const Call& c, const Team& team, char* scratch) {
+    c.in[0].dtype == F32 ? arg<MinF>(c, team, scratch) : arg<MinI>(c, team, scratch);
+}
+
+// Inputs dy, x, y (dy and y shaped like the reduction's output), output dx shaped like x. Ints: [mask].
+bool max_dx_prepare(Call& c) {
+    if (c.n_in != 3 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected dy, x, y, one output and the axis mask");
+    const View &dy = c.in[0], &x = c.in[1], &y = c.in[2], &dx = c.out[0];
+    if (!all_f32(c.in, 3) || dx.dtype != F32) return refuse(c, "expected float32");
+    if (x.absent() || !same_shape(x, dx) || !same_shape(dy, y)) return refuse(c, "shapes of dy and y, or of x and dx, differ");
+    const int64_t mask = c.ints[0];
+    if (mask < 0 || mask >> x.rank) return refuse(c, "expected a mask of x's %d axes", (int)x.rank);
+    const bool keep = y.rank == x.rank;
+    if (!keep && y.rank != x.rank - __builtin_popcountll((unsigned long long)mask)) return refuse(c, "y has the wrong rank");
+    MaxDx r;
+    int at = 0;
+    for (int d = 0; d < x.rank; ++d) {
+        if (mask >> d & 1) {
+            if (keep && y.shape[d] != 1) return refuse(c, "y: expected size 1 at axis %d", d);
+            r.row.push(x.shape[d], {x.stride[d], dx.stride[d]});
+        } else {
+            const int k = keep ? d : at++;
+            if (y.shape[k] != x.shape[d]) return refuse(c, "y: expected size %lld at axis %d", (long long)x.shape[d], k);
+            r.kept.push(x.shape[d], {x.stride[d], y.stride[k], dy.stride[k], dx.stride[d]});
+        }
+    }
+    r.n = r.row.size();
+    r.outputs = r.kept.size();
+    c.bytes = 8.0 * r.n * r.outputs;
+    c.ranks = worth(c, r.outputs);
+    c.as<MaxDx>() = r;
+    return true;
+}
+
+void max_dx_run(const Call& c, const Team& team, char*) {
+    const MaxDx& r = c.as<MaxDx>();
+    const float *dy = c.in[0].f32(), *x = c.in[1].f32(), *y = c.in[2].f32();
+    float* dx = c.out[0].f32w();
+    const Range mine = split(r.outputs, team);
+    if (r.n == 0) return;
+    Walk<4> walk(r.kept, mine.begin);
+    for (int64_t o = mine.begin; o < mine.end; ++o, walk.step()) {
+        const float* xr = x + walk.offset[0];
+        float* dxr = dx + walk.offset[3];
+        const float value = y[walk.offset[1]], g = dy[walk.offset[2]];
+        if (r.row.rank == 1 && r.row.stride[0][0] == 1 && r.row.stride[1][0] == 1) {
+            __builtin_memset(dxr, 0, (size_t)r.n * 4);
+            const int64_t i = find_first<MaxF>(xr, r.n, value);
+            if (i < r.n) dxr[i] = g;
+            continue;
+        }
+        bool found = false;
+        Walk<2> row(r.row);
+        for (int64_t i = 0; i < r.n; ++i, row.step()) {
+            const bool hit = !found && MaxF::same(xr[row.offset[0]], value);
+            dxr[row.offset[1]] = hit ? g : 0.0f;
+            found |= hit;
+        }
+    }
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
