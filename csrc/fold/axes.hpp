@@ -22,8 +22,10 @@ struct Dims {
         if (n == 1) return;
         bool merge = rank > 0;
         for (int s = 0; merge && s < S; ++s) merge = stride[s][rank - 1] == n * strides[s];
-        if (merge) shape[rank - 1] *= n;
-        else shape[rank++] = n;
+        if (merge)
+            shape[rank - 1] *= n;
+        else
+            shape[rank++] = n;
         for (int s = 0; s < S; ++s) stride[s][rank - 1] = strides[s];
     }
     // Splits off the innermost dimension: its size, strides in `strides` (1 and zeros for rank 0).

@@ -1,9 +1,10 @@
 // fold: reductions of a row of n elements in one fixed order, whatever the layout, the vector width and the threads.
 //
-//   The row is cut into chunks of 4096. Within a chunk, lane l of 64 starts at the fold's identity and takes the elements
-//   l, l + 64, l + 128, ... in order; then lane l takes lane l + 32, + 16, + 8, + 4, + 2, + 1 (lane 0 is the chunk's value).
-//   Chunk values are combined pairwise: 0 with 1, 2 with 3, then pairs of those, ...; an odd one out waits for the next level.
-//   Lanes beyond the row's end hold the identity, which changes no bit, so short rows may skip them.
+//   The row is cut into chunks of 4096. Within a chunk, lane l of 64 starts at the fold's identity and takes the
+//   elements l, l + 64, l + 128, ... in order; then lane l takes lane l + 32, + 16, + 8, + 4, + 2, + 1 (lane 0 is the
+//   chunk's value). Chunk values are combined pairwise: 0 with 1, 2 with 3, then pairs of those, ...; an odd one out
+//   waits for the next level. Lanes beyond the row's end hold the identity, which changes no bit, so short rows may
+//   skip them.
 //
 // A Fold names the element type, the vector type and `combine(earlier, later)`:
 //   Sum   +, from +0                      int32: modulo 2^32
@@ -11,7 +12,8 @@
 //   Min   the same with <
 //
 // Three ways to the same bits:
-//   fold_row<F>(n, load)                   load(i, m) gives elements i .. i+m-1 of the row in a vector, identity in the lanes >= m;
+//   fold_row<F>(n, load)                   load(i, m) gives elements i .. i+m-1 of the row in a vector, identity in the
+//   lanes >= m;
 //                                          it may also store what it computes (softmax keeps its exponentials)
 //   fold_chunk<F>(m, load), then fold_tree<F>(values, chunks)      for sharing one row among ranks
 //   fold_columns<F>(m, width, row, out)    `width` rows that lie side by side in memory, one chunk, then fold_tree
@@ -128,8 +130,10 @@ QUERNEL_INLINE typename F::item fold_chunk(int n, Load load) {
 #pragma GCC unroll 16
     for (int v = 0; v < PARTS; ++v) {
         const int m = n - i - v * VL;
-        if (m >= VL) a[v] = F::combine(a[v], load(i + v * VL, VL));
-        else if (m > 0) a[v] = F::combine(a[v], load(i + v * VL, m));
+        if (m >= VL)
+            a[v] = F::combine(a[v], load(i + v * VL, VL));
+        else if (m > 0)
+            a[v] = F::combine(a[v], load(i + v * VL, m));
     }
     if (n > VL) {
 #pragma GCC unroll 4
@@ -146,7 +150,7 @@ class Tree {
     typename F::item level_[52];  // 2^52 chunks
     int64_t count_ = 0;
 
-public:
+  public:
     void push(typename F::item value) {
         int at = 0;
         for (int64_t bit = count_; bit & 1; bit >>= 1) value = F::combine(level_[at++], value);
@@ -173,7 +177,8 @@ inline typename F::item fold_tree(const typename F::item* values, int64_t count)
 
 template <class F, class Load>
 QUERNEL_INLINE typename F::item fold_row(int64_t n, Load load) {
-    if (n <= CHUNK) return fold_chunk<F>((int)n, [&](int i, int m) __attribute__((always_inline)) { return load((int64_t)i, m); });
+    if (n <= CHUNK)
+        return fold_chunk<F>((int)n, [&](int i, int m) __attribute__((always_inline)) { return load((int64_t)i, m); });
     Tree<F> tree;
     for (int64_t at = 0; at < n; at += CHUNK) {
         const int count = n - at < CHUNK ? (int)(n - at) : CHUNK;
@@ -182,14 +187,16 @@ QUERNEL_INLINE typename F::item fold_row(int64_t n, Load load) {
     return tree.value();
 }
 
-// The accumulators of fold_columns: 64 lanes of 128 columns fill 32 KB, two thirds of a 48 KB L1; fewer lanes leave room for more columns.
+// The accumulators of fold_columns: 64 lanes of 128 columns fill 32 KB, two thirds of a 48 KB L1; fewer lanes leave
+// room for more columns.
 constexpr int COLUMN_ITEMS = 8192;
 inline int column_block(int64_t n) {
     const int lanes = n < LANES ? (n < 1 ? 1 : (int)n) : LANES;
     return COLUMN_ITEMS / lanes / 16 * 16;
 }
 
-// One chunk of n <= CHUNK rows of `width` <= column_block(n) columns: out[j] = fold over i of row(i)[j]. Aliasing: none.
+// One chunk of n <= CHUNK rows of `width` <= column_block(n) columns: out[j] = fold over i of row(i)[j]. Aliasing:
+// none.
 template <class F, class Row>
 inline void fold_columns(int n, int width, Row row, typename F::item* out) {
     using item = typename F::item;
@@ -211,7 +218,8 @@ inline void fold_columns(int n, int width, Row row, typename F::item* out) {
     for (; i + 4 * LANES <= n; i += 4 * LANES) {  // four rows a visit: a quarter of the traffic to the accumulators
         for (int l = 0; l < LANES; ++l) {
             item* a = lanes + l * pitch;
-            const item *x0 = row(i + l), *x1 = row(i + l + LANES), *x2 = row(i + l + 2 * LANES), *x3 = row(i + l + 3 * LANES);
+            const item *x0 = row(i + l), *x1 = row(i + l + LANES), *x2 = row(i + l + 2 * LANES),
+                       *x3 = row(i + l + 3 * LANES);
             for (int j = 0; j < full; j += VL) {
                 auto v = F::combine(F::combine(F::load(a + j), F::load(x0 + j)), F::load(x1 + j));
                 F::store(a + j, F::combine(F::combine(v, F::load(x2 + j)), F::load(x3 + j)));

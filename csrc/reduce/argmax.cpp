@@ -37,8 +37,10 @@ void arg(const Call& call, const Team& team, char* scratch) {
             const int m = chunk_size(r, c);
             const item* from = chunk_at(x, r, walk.offset[0], c, m, buffer);
             const item value = fold(from, m);
-            if (r.chunks == 1) y[walk.offset[1]] = (int32_t)find_first<F>(from, m, value);
-            else parts[p] = value;
+            if (r.chunks == 1)
+                y[walk.offset[1]] = (int32_t)find_first<F>(from, m, value);
+            else
+                parts[p] = value;
             if (++c == r.chunks) {
                 c = 0;
                 walk.step();
@@ -55,7 +57,8 @@ void arg(const Call& call, const Team& team, char* scratch) {
         int64_t c = 0;
         while (!F::same(row[c], value)) ++c;
         const int m = chunk_size(r, c);
-        y[walk.offset[1]] = (int32_t)(c * CHUNK + find_first<F>(chunk_at(x, r, walk.offset[0], c, m, buffer), m, value));
+        y[walk.offset[1]] =
+            (int32_t)(c * CHUNK + find_first<F>(chunk_at(x, r, walk.offset[0], c, m, buffer), m, value));
     }
 }
 
@@ -97,14 +100,17 @@ void argmin_run(const Call& c, const Team& team, char* scratch) {
 
 // Inputs dy, x, y (dy and y shaped like the reduction's output), output dx shaped like x. Ints: [mask].
 bool max_dx_prepare(Call& c) {
-    if (c.n_in != 3 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected dy, x, y, one output and the axis mask");
+    if (c.n_in != 3 || c.n_out != 1 || c.n_ints != 1)
+        return refuse(c, "expected dy, x, y, one output and the axis mask");
     const View &dy = c.in[0], &x = c.in[1], &y = c.in[2], &dx = c.out[0];
     if (!all_f32(c.in, 3) || dx.dtype != F32) return refuse(c, "expected float32");
-    if (x.absent() || !same_shape(x, dx) || !same_shape(dy, y)) return refuse(c, "shapes of dy and y, or of x and dx, differ");
+    if (x.absent() || !same_shape(x, dx) || !same_shape(dy, y))
+        return refuse(c, "shapes of dy and y, or of x and dx, differ");
     const int64_t mask = c.ints[0];
     if (mask < 0 || mask >> x.rank) return refuse(c, "expected a mask of x's %d axes", (int)x.rank);
     const bool keep = y.rank == x.rank;
-    if (!keep && y.rank != x.rank - __builtin_popcountll((unsigned long long)mask)) return refuse(c, "y has the wrong rank");
+    if (!keep && y.rank != x.rank - __builtin_popcountll((unsigned long long)mask))
+        return refuse(c, "y has the wrong rank");
     MaxDx r;
     int at = 0;
     for (int d = 0; d < x.rank; ++d) {
@@ -113,7 +119,8 @@ bool max_dx_prepare(Call& c) {
             r.row.push(x.shape[d], {x.stride[d], dx.stride[d]});
         } else {
             const int k = keep ? d : at++;
-            if (y.shape[k] != x.shape[d]) return refuse(c, "y: expected size %lld at axis %d", (long long)x.shape[d], k);
+            if (y.shape[k] != x.shape[d])
+                return refuse(c, "y: expected size %lld at axis %d", (long long)x.shape[d], k);
             r.kept.push(x.shape[d], {x.stride[d], y.stride[k], dy.stride[k], dx.stride[d]});
         }
     }

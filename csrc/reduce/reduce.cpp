@@ -21,7 +21,8 @@ bool plan_reduce(Call& c, Reduce& r, bool gathered) {
             r.row.push(x.shape[d], {x.stride[d]});
         } else {
             const int dy = keep ? d : at++;
-            if (y.shape[dy] != x.shape[d]) return refuse(c, "output: expected size %lld at axis %d", (long long)x.shape[d], dy);
+            if (y.shape[dy] != x.shape[d])
+                return refuse(c, "output: expected size %lld at axis %d", (long long)x.shape[d], dy);
             r.kept.push(x.shape[d], {x.stride[d], y.stride[dy]});
         }
     }
@@ -30,16 +31,21 @@ bool plan_reduce(Call& c, Reduce& r, bool gathered) {
     r.width = r.block = r.blocks = 1;
     r.width_y = 0;
     const int inner = r.kept.rank - 1;
-    if (gathered) r.layout = PACKED;
-    else if (r.row.rank == 1 && r.row.stride[0][0] == 1) r.layout = ROWS;
-    else if (inner >= 0 && r.kept.stride[0][inner] == 1) r.layout = COLUMNS;
-    else r.layout = r.row.rank == 0 ? ROWS : PACKED;
+    if (gathered)
+        r.layout = PACKED;
+    else if (r.row.rank == 1 && r.row.stride[0][0] == 1)
+        r.layout = ROWS;
+    else if (inner >= 0 && r.kept.stride[0][inner] == 1)
+        r.layout = COLUMNS;
+    else
+        r.layout = r.row.rank == 0 ? ROWS : PACKED;
     if (r.layout == COLUMNS) {
         ptrdiff_t strides[2];
         r.width = r.kept.pop(strides);
         r.width_y = strides[1];
         r.block = column_block(r.n);
-        // Narrower blocks where there would be fewer pieces than ranks; whole cache lines, and no influence on the bits.
+        // Narrower blocks where there would be fewer pieces than ranks; whole cache lines, and no influence on the
+        // bits.
         const int64_t rest = r.kept.size() * r.chunks;
         if (rest > 0 && rest < 4 * c.threads) {
             const int64_t fair = (r.width * rest / (4 * c.threads) + 15) / 16 * 16;
@@ -62,9 +68,12 @@ inline void gather(const View& x, ptrdiff_t offset, const Dims<1>& row, int64_t 
 template <class T>
 void gather(const View& x, ptrdiff_t offset, const Dims<1>& row, int64_t at, int n, T* out) {
     switch (x.dtype) {
-        case F32: return gather<T, float>(x, offset, row, at, n, out);
-        case I32: return gather<T, int32_t>(x, offset, row, at, n, out);
-        default: return gather<T, uint8_t>(x, offset, row, at, n, out);
+        case F32:
+            return gather<T, float>(x, offset, row, at, n, out);
+        case I32:
+            return gather<T, int32_t>(x, offset, row, at, n, out);
+        default:
+            return gather<T, uint8_t>(x, offset, row, at, n, out);
     }
 }
 
@@ -83,12 +92,16 @@ struct Sink {
     float count;
 
     item finish(item v) const {
-        if constexpr (MEAN) return v / count;
-        else return v;
+        if constexpr (MEAN)
+            return v / count;
+        else
+            return v;
     }
     void put(int64_t output, int64_t chunk, ptrdiff_t offset, item v) const {
-        if (r.chunks == 1) y[offset] = finish(v);
-        else parts[output * r.chunks + chunk] = v;
+        if (r.chunks == 1)
+            y[offset] = finish(v);
+        else
+            parts[output * r.chunks + chunk] = v;
     }
 };
 
@@ -102,8 +115,10 @@ void fold_rows(const View& x, const Reduce& r, const Sink<F, MEAN>& sink, Range 
         const int64_t at = c * CHUNK;
         const int m = r.n - at < CHUNK ? (int)(r.n - at) : CHUNK;
         const item* from = buffer;
-        if (r.layout == ROWS) from = x.as<const item>() + walk.offset[0] + at;
-        else if (m) gather<item>(x, walk.offset[0], r.row, at, m, buffer);
+        if (r.layout == ROWS)
+            from = x.as<const item>() + walk.offset[0] + at;
+        else if (m)
+            gather<item>(x, walk.offset[0], r.row, at, m, buffer);
         sink.put(o, c, walk.offset[1], contiguous_chunk<F>(from, m));
         if (++c == r.chunks) {
             c = 0;
@@ -143,8 +158,7 @@ void fold_blocks(const View& x, const Reduce& r, const Sink<F, MEAN>& sink, Rang
             }
             fold_columns<F>(m, width, [=, &offsets](int i) { return base + offsets[i]; }, out);
         }
-        for (int k = 0; k < width; ++k)
-            sink.put(o * r.width + j + k, c, walk.offset[1] + (j + k) * r.width_y, out[k]);
+        for (int k = 0; k < width; ++k) sink.put(o * r.width + j + k, c, walk.offset[1] + (j + k) * r.width_y, out[k]);
     }
 }
 
@@ -154,8 +168,10 @@ void reduce(const Call& call, const Team& team, char* scratch) {
     const Reduce& r = call.as<Reduce>();
     const View& x = call.in[0];
     const Sink<F, MEAN> sink{r, call.out[0].as<item>(), reinterpret_cast<item*>(scratch), (float)r.n};
-    if (r.layout == COLUMNS) fold_blocks<F, MEAN>(x, r, sink, split(r.kept.size() * r.chunks * r.blocks, team));
-    else fold_rows<F, MEAN>(x, r, sink, split(r.outputs * r.chunks, team));
+    if (r.layout == COLUMNS)
+        fold_blocks<F, MEAN>(x, r, sink, split(r.kept.size() * r.chunks * r.blocks, team));
+    else
+        fold_rows<F, MEAN>(x, r, sink, split(r.outputs * r.chunks, team));
     if (r.chunks == 1) return;
     team.barrier();
     const Range mine = split(r.outputs, team);
@@ -170,7 +186,8 @@ void reduce(const Call& call, const Team& team, char* scratch) {
 bool prepare(Call& c, int32_t from, int32_t to, bool gathered, bool empty_ok) {
     Reduce r;
     if (!plan_reduce(c, r, gathered)) return false;
-    if (c.out[0].dtype != to) return refuse(c, "%s of %s: expected a %s output", "reduction", dtype_name(from), dtype_name(to));
+    if (c.out[0].dtype != to)
+        return refuse(c, "%s of %s: expected a %s output", "reduction", dtype_name(from), dtype_name(to));
     if (!empty_ok && r.n == 0 && r.outputs > 0) return refuse(c, "an empty row has no such element");
     c.scratch = r.chunks > 1 ? align64(r.outputs * r.chunks * 4) : 0;
     c.as<Reduce>() = r;

@@ -15,9 +15,13 @@ def _shape(name):
         for size in x.shape if axis is None else (x.shape[axis],):
             n = None if n is None or size is None else n * size
         if n == 0 and 0 not in result:
-            raise ValueError(f"{name}: expected at least one element along axis {axis}, received shape {tuple(x.shape)}")
+            raise ValueError(
+                f"{name}: expected at least one element along axis {axis}, received shape {tuple(x.shape)}"
+            )
         if n is not None and n > 2**31 - 1:
-            raise ValueError(f"{name}: expected at most 2**31 - 1 elements along axis {axis} (indices are int32), received {n}")
+            raise ValueError(
+                f"{name}: expected at most 2**31 - 1 elements along axis {axis} (indices are int32), received {n}"
+            )
         return spec(result, np.int32)
 
     return shape

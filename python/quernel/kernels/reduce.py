@@ -35,7 +35,9 @@ def _extreme_shape(name):
         result = folded_shape(name, x.shape, axis, keepdims)
         axes = normalize_axes(name, axis, len(x.shape))
         if any(x.shape[a] == 0 for a in axes) and 0 not in result:
-            raise ValueError(f"{name}: expected at least one element along axis {axis}, received shape {tuple(x.shape)}")
+            raise ValueError(
+                f"{name}: expected at least one element along axis {axis}, received shape {tuple(x.shape)}"
+            )
         return spec(result, x.dtype)
 
     return shape
@@ -126,7 +128,8 @@ def _numba_mean(outs, x, axis, keepdims):
         rows = rows.astype(outs[0].dtype)
     _sum_rows(outs[0].reshape(-1), rows)
     y = outs[0]
-    y /= y.dtype.type(rows.shape[1])
+    with np.errstate(all="ignore"):
+        y /= y.dtype.type(rows.shape[1])
 
 
 def _numba_extreme(loop):
