@@ -1,0 +1,142 @@
+"""Convolutions: values by hand, padding rules, borders that see no zeros, errors in words."""
+
+import numpy as np
+import pytest
+
+import quernel as qn
+from quernel.testing import engines
+
+ENGINES = engines()
+K = qn.kernels
+
+
+def image(values):
+    a = np.array(values, "float32")
+    return a.reshape(1, *a.shape, 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_values_by_hand(engine):
+    x = image([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    w = np.array([[1, 10], [100, 1000]], "float32").reshape(2, 2, 1, 1)
+    with engine:
+        y = K.conv_forward(x, w, np.array([0.5], "float32"))
+        assert y[0, :, :, 0].tolist() == [[5421.5, 6532.5], [8754.5, 9865.5]]
+        dy = image([[1, 2], [3, 4]])
+        dx = K.conv_dx(dy, w, input_shape=x.shape)
+        assert dx[0, :, :, 0].tolist() == [[1, 12, 20], [103, 1234, 2040], [300, 3400, 4000]]
+        dw = K.conv_dw(x, dy, kernel_shape=w.shape)
+        assert dw[:, :, 0, 0].tolist() == [[37, 47], [67, 77]]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_same_padding_puts_the_odd_element_last(engine):
+    x = np.arange(1, 5, dtype="float32").reshape(1, 4, 1)
+    w = np.array([1, 10, 100], "float32").reshape(3, 1, 1)
+    with engine:
+        stride1 = K.conv_forward(x, w, padding="same").ravel()
+        stride2 = K.conv_forward(x, w, padding="same", strides=2).ravel()
+        even = K.conv_forward(x, w[:2], padding="same").ravel()
+    assert stride1.tolist() == [210, 321, 432, 43]
+    assert stride2.tolist() == [321, 43]  # one element of padding: at the end
+    assert even.tolist() == [21, 32, 43, 4]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_padding_is_absence(engine):
+    """A tap outside the input is left out: an infinite weight there makes no NaN."""
+    x = np.ones((1, 3, 3, 1), "float32")
+    w = np.ones((3, 3, 1, 1), "float32")
+    w[0, 0] = np.inf
+    with engine:
+        y = K.conv_forward(x, w, padding="same")[0, :, :, 0]
+        depthwise = K.depthwise_conv_forward(x, w, padding="same")[0, :, :, 0]
+    assert y.tolist() == [[4, 6, 4], [6, np.inf, np.inf], [4, np.inf, np.inf]]
+    assert depthwise.tolist() == y.tolist()
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_groups_and_depthwise_agree(engine):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 4, (2, 5, 6, 4)).astype("float32")
+    w = rng.integers(-3, 4, (3, 3, 4, 2)).astype("float32")
+    with engine:
+        grouped = K.conv_forward(x, w.reshape(3, 3, 1, 8), groups=4, padding="same")
+        assert np.array_equal(K.depthwise_conv_forward(x, w, padding="same"), grouped)
+        dy = rng.integers(-3, 4, grouped.shape).astype("float32")
+        for own, general in [
+            (K.depthwise_conv_dx(dy, w, input_shape=x.shape, padding="same"),
+             K.conv_dx(dy, w.reshape(3, 3, 1, 8), input_shape=x.shape, padding="same", groups=4)),
+            (K.depthwise_conv_dw(x, dy, kernel_shape=w.shape, padding="same"),
+             K.conv_dw(x, dy, kernel_shape=(3, 3, 1, 8), padding="same", groups=4).reshape(w.shape)),
+        ]:  # fmt: skip
+            assert np.array_equal(own, general)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_empty_sums_are_zero(engine):
+    with engine:
+        assert np.array_equal(
+            K.conv_dw(np.ones((0, 4, 4, 2), "float32"), np.ones((0, 2, 2, 3), "float32"), kernel_shape=(3, 3, 2, 3)),
+            np.zeros((3, 3, 2, 3)),
+        )
+        b = np.array([1, -1], "float32")
+        y = K.conv_forward(np.ones((1, 2, 2, 0), "float32"), np.ones((1, 1, 0, 2), "float32"), b, activation="relu")
+        assert y[0, 0, 0].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e.backend == "native"], ids=str)
+def test_one_image_equals_its_row_of_the_batch(engine):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((40, 6, 6, 70)).astype("float32")
+    w = rng.standard_normal((3, 3, 70, 40)).astype("float32")
+    with engine:
+        y = K.conv_forward(x, w, padding="same")
+        dx = K.conv_dx(y, w, input_shape=x.shape, padding="same")
+        for i in (0, 39):
+            assert np.array_equal(K.conv_forward(x[i : i + 1], w, padding="same"), y[i : i + 1])
+            assert np.array_equal(K.conv_dx(y[i : i + 1], w, input_shape=(1, 6, 6, 70), padding="same"), dx[i : i + 1])
+
+
+X = np.ones((2, 5, 5, 4), "float32")
+W = np.ones((3, 3, 4, 6), "float32")
+
+
+@pytest.mark.parametrize(
+    "call, text",
+    [
+        (lambda: K.conv_forward(X, W[:, :, :3]), "expected input channels = .* 1 \\* 3, received 4 channels"),
+        (lambda: K.conv_forward(X, W[:, :, :2], groups=3), "expected input channels"),
+        (lambda: K.conv_forward(X, W[:, :, :1, :5], groups=4), "expected filters divisible by groups, received 5"),
+        (lambda: K.conv_forward(X, W[0]), "w: expected 4 dimensions, received shape"),
+        (lambda: K.conv_forward(X[0, 0], W), "x: expected 3 to 5 dimensions"),
+        (lambda: K.conv_forward(X, W, np.ones(5, "float32")), "b: expected shape \\(6,\\), received \\(5,\\)"),
+        (lambda: K.conv_forward(X, W, strides=0), "strides: expected a positive int or 2 of them, received 0"),
+        (lambda: K.conv_forward(X, W, strides=(1, 2, 3)), "strides: expected a positive int or 2 of them"),
+        (lambda: K.conv_forward(X, W, padding="causal"), 'padding: expected "valid" or "same", received'),
+        (lambda: K.conv_forward(X, W, dilation_rate=3), "5 elements, fewer than the window's 7; pass padding"),
+        (lambda: K.conv_forward(X, W, activation="gelu"), "activation: expected None, 'relu'"),
+        (lambda: K.conv_dx(X, W, input_shape=(2, 7, 7, 4)), "dy: expected shape \\(2, 5, 5, 6\\), received"),
+        (lambda: K.conv_dw(X, X, kernel_shape=(3, 3, 4, 4)), "dy: expected shape \\(2, 3, 3, 4\\), received"),
+        (lambda: K.depthwise_conv_forward(X, W[:, :, :3]), "as many input channels as the kernel's 3, received 4"),
+    ],
+)
+def test_bad_calls(call, text):
+    with pytest.raises(ValueError, match=text):
+        call()
+
+
+def test_bad_types():
+    with pytest.raises(TypeError, match="x: expected a floating dtype, received int32; cast"):
+        K.conv_forward(X.astype("int32"), W)
+    with pytest.raises(TypeError, match="strides: expected an int or a tuple of 2 ints, received 1.5"):
+        K.conv_forward(X, W, strides=1.5)
+    with pytest.raises(ValueError, match="transpose the inputs"):
+        qn.ops.conv(X, W, data_format="channels_first")
+
+
+def test_keras_ops_names():
+    assert qn.ops.conv(X, W, strides=2, padding="same").shape == (2, 3, 3, 6)
+    assert qn.ops.conv(X, np.ones((3, 3, 2, 6), "float32")).shape == (2, 3, 3, 6)
+    assert qn.ops.depthwise_conv(X, W).shape == (2, 3, 3, 24)
+    assert qn.ops.separable_conv(X, W, np.ones((1, 1, 24, 3), "float32")).shape == (2, 3, 3, 3)
