@@ -1,0 +1,123 @@
+"""Bad calls of kernels, generic over every op: the error says what was expected and what was received."""
+
+import numpy as np
+import pytest
+
+import quernel as qn
+from quernel.testing.cases import all_cases
+
+FIRST = {}
+for case in all_cases():
+    kernel = getattr(qn.kernels, case.op)
+    if not kernel.updates and any(isinstance(a, np.ndarray) and a.size > 1 for a in case.make()):
+        FIRST.setdefault(case.op, case)
+CASES = list(FIRST.values())
+COMPUTED = [c for c in CASES if not getattr(getattr(qn.kernels, c.op), "view", False)]
+
+
+def parts(case):
+    return getattr(qn.kernels, case.op), case.make(), dict(case.attrs)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_arguments(case):
+    kernel, arrays, attrs = parts(case)
+    with pytest.raises(TypeError, match="unknown argument 'nonsense'; expected"):
+        kernel(*arrays, **attrs, nonsense=1)
+    with pytest.raises(TypeError, match="expected at most"):
+        kernel(*arrays, *[arrays[0]] * (len(kernel.inputs) - len(arrays) + 1), **attrs)
+    with pytest.raises(TypeError, match="missing|expected"):
+        kernel(**attrs)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_values_that_are_no_numbers(case):
+    kernel, arrays, attrs = parts(case)
+    for bad in (np.array(["a", "b"]), np.array([object()]), np.array([1 + 2j])):
+        wrong = [[bad] * len(arrays[0])] if isinstance(arrays[0], list) else [bad]
+        with pytest.raises(TypeError, match="expected numbers, received an array of dtype"):
+            kernel(*wrong, *arrays[1:], **attrs)
+    masked = np.ma.masked_array(np.ones(3), [0, 1, 0])
+    wrong = [[masked]] if isinstance(arrays[0], list) else [masked]
+    with pytest.raises(TypeError, match="received a masked array; call .filled"):
+        kernel(*wrong, *arrays[1:], **attrs)
+
+
+@pytest.mark.parametrize("case", COMPUTED, ids=str)
+def test_out(case):
+    kernel, arrays, attrs = parts(case)
+    result = kernel(*arrays, **attrs)
+    results = result if isinstance(result, tuple) else (result,)
+
+    def out(first):
+        return first if len(results) == 1 else (first, *[np.empty_like(r) for r in results[1:]])
+
+    good = results[0]
+    with pytest.raises(ValueError, match="out: expected shape .* received shape"):
+        kernel(*arrays, **attrs, out=out(np.empty((*good.shape, 2), good.dtype)))
+    with pytest.raises(ValueError, match="out: expected shape .* received shape"):
+        kernel(*arrays, **attrs, out=out(np.empty(good.shape, "int16")))
+    with pytest.raises(TypeError, match="out: expected a numpy.ndarray, received list"):
+        kernel(*arrays, **attrs, out=out([1.0]))
+    frozen = np.empty_like(good)
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError, match="expected a writeable array, received a read-only one"):
+        kernel(*arrays, **attrs, out=out(frozen))
+    if good.size > 1:
+        flat = np.lib.stride_tricks.as_strided(np.empty(1, good.dtype), good.shape, (0,) * good.ndim)
+        with pytest.raises(ValueError, match="without zero strides|overlap"):
+            kernel(*arrays, **attrs, out=out(flat))
+
+
+def test_out_may_not_overlap_an_input():
+    x = np.ones(8, "float32")
+    with pytest.raises(ValueError, match="overlaps"):
+        qn.kernels.add(x[:4], x[4:], out=x[2:6])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_mixed_floats_are_refused(case):
+    kernel, arrays, attrs = parts(case)
+    floats = [i for i, a in enumerate(arrays) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    if len(floats) < 2:
+        return
+    arrays[floats[-1]] = arrays[floats[-1]].astype("float64")
+    with pytest.raises(TypeError, match="expected one floating dtype, received float32 and float64"):
+        kernel(*arrays, **attrs)
+
+
+@pytest.mark.parametrize("case", COMPUTED, ids=str)
+def test_byte_swapped_inputs_are_copied(case):
+    kernel, arrays, attrs = parts(case)
+
+    def swap(a):
+        return a.astype(a.dtype.newbyteorder(">")) if isinstance(a, np.ndarray) else a
+
+    swapped = [[swap(v) for v in a] if isinstance(a, list) else swap(a) for a in arrays]
+    got, want = kernel(*swapped, **attrs), kernel(*arrays, **attrs)
+    for g, w in zip(got if isinstance(got, tuple) else (got,), want if isinstance(want, tuple) else (want,)):
+        assert np.array_equal(g, w, equal_nan=g.dtype.kind == "f")
+
+
+def test_dlpack_comes_in_without_numpy_arrays():
+    class Foreign:
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **keywords):
+            return self.array.__dlpack__(**keywords)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    x = np.array([-1.0, 2.0], "float32")
+    assert np.array_equal(qn.kernels.relu(Foreign(x)), [0, 2])
+
+
+def test_a_watched_tensor_is_refused():
+    t = qn.constant([1.0, 2.0])
+    with qn.GradientTape() as tape:
+        tape.watch(t)
+        with pytest.raises(TypeError, match="a Tensor that a GradientTape watches"):
+            qn.kernels.relu(t)
+    assert np.array_equal(qn.kernels.relu(t), [1, 2])
