@@ -150,7 +150,9 @@ class GradientTape:
 
     def _clear(self):
         self._nodes = []
-        self._tracked = set()  # ids of the Tensors that depend on something watched; kept alive by _nodes, _kept, _reads
+        self._tracked = (
+            set()
+        )  # ids of the Tensors that depend on something watched; kept alive by _nodes, _kept, _reads
         self._kept = []
         self._reads = {}  # id(variable) -> its reader Tensors, in order
         self._variables = {}  # id(variable) -> variable
@@ -179,7 +181,9 @@ class GradientTape:
                     self._tracked.add(id(value))
                     self._kept.append(value)
             else:
-                raise TypeError(f"watch: expected a Tensor or Variable, received {type(value).__name__}; convert_to_tensor makes one")
+                raise TypeError(
+                    f"watch: expected a Tensor or Variable, received {type(value).__name__}; convert_to_tensor makes one"
+                )
 
     def _watch_variable(self, variable):
         if id(variable) not in self._reads and is_float(variable._array.dtype):
@@ -292,7 +296,9 @@ class GradientTape:
         else:
             starts = tree.flatten(output_gradients)
             if len(starts) != len(targets):
-                raise ValueError(f"output_gradients: expected {len(targets)} of them, as target, received {len(starts)}")
+                raise ValueError(
+                    f"output_gradients: expected {len(targets)} of them, as target, received {len(starts)}"
+                )
         grads = {}
         for value, start in zip(targets, starts):
             if not is_float(value._array.dtype):
@@ -328,7 +334,9 @@ def _backward(ops, nodes, grads, wanted):
         node.wanted = wanted
         parts = rule_of(node.kernel)(node, *dys)
         if len(parts) != len(node.inputs):
-            raise AssertionError(f"the gradient rule of {node.kernel.name} gave {len(parts)} gradients for {len(node.inputs)} inputs")
+            raise AssertionError(
+                f"the gradient rule of {node.kernel.name} gave {len(parts)} gradients for {len(node.inputs)} inputs"
+            )
         for value, part in zip(node.inputs, parts):
             if part is None:
                 continue

@@ -8,7 +8,7 @@ _local = threading.local()
 
 
 def to_snake_case(name):
-    """"Conv2D" -> "conv2d", "MaxPooling2D" -> "max_pooling2d"."""
+    """ "Conv2D" -> "conv2d", "MaxPooling2D" -> "max_pooling2d"."""
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

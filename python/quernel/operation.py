@@ -55,7 +55,9 @@ class KerasTensor(Operators):
 
     def __iter__(self):
         if not self.shape or self.shape[0] is None:
-            raise TypeError(f"cannot iterate over the KerasTensor {self.name!r}: the size of its first axis is not known")
+            raise TypeError(
+                f"cannot iterate over the KerasTensor {self.name!r}: the size of its first axis is not known"
+            )
         return (self[i] for i in range(self.shape[0]))
 
 
@@ -161,9 +163,7 @@ class Operation:
                 given.update(given.pop(parameter.name, {}))
         config = {**base, **{key: value for key, value in given.items() if key not in base}}
         for key, value in given.items():
-            plain = all(
-                leaf is None or isinstance(leaf, (str, int, float, bool)) for leaf in tree.flatten(value)
-            )
+            plain = all(leaf is None or isinstance(leaf, (str, int, float, bool)) for leaf in tree.flatten(value))
             if key not in base and not plain:
                 raise TypeError(
                     f"{type(self).__name__}: expected a `get_config` that returns the arguments of `__init__`: "

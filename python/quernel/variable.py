@@ -78,7 +78,9 @@ class Variable(Operators):
             initializer = initializer(self._full_shape(shape), dtype=dtype)
         value = as_tensor(initializer, "initializer", dtype)
         if shape is not None and tuple(shape) != value.shape:
-            raise ValueError(f"Variable {self._path}: expected shape {tuple(shape)}, received a value of shape {value.shape}")
+            raise ValueError(
+                f"Variable {self._path}: expected shape {tuple(shape)}, received a value of shape {value.shape}"
+            )
         self._readers = set()  # weak references to the Readers alive
         self._reader = None  # the Reader that repeated reads outside of tapes share
         self._array = empty(value.shape, value._array.dtype)
@@ -249,5 +251,3 @@ class Variable(Operators):
     def __repr__(self):
         value = np.array2string(self._array, separator=", ", threshold=1000, edgeitems=3)
         return f"<quernel.Variable path={self._path}, shape={self.shape}, dtype={self.dtype}, value={value}>"
-
-

@@ -50,7 +50,9 @@ class Call:
                 if all(v is None or tensor_like(v) for v in flat) and any(v is not None for v in flat):
                     self.tensors[name] = value
                 elif any(map(tensor_like, flat)):
-                    raise ValueError(f"layer {layer_name!r}: {name}: expected a structure of tensors only, received {value!r}")
+                    raise ValueError(
+                        f"layer {layer_name!r}: {name}: expected a structure of tensors only, received {value!r}"
+                    )
 
     def set(self, name, value):
         """Passes `value` by name, unless it is there by position already."""
@@ -83,7 +85,11 @@ class Call:
         def shape_of(value):
             return None if value is None else tuple(value.shape)
 
-        return {f"{name}_shape": tree.map_structure(shape_of, value) for name, value in self.tensors.items() if name != "mask"}
+        return {
+            f"{name}_shape": tree.map_structure(shape_of, value)
+            for name, value in self.tensors.items()
+            if name != "mask"
+        }
 
     def first_shape(self):
         """The shape of the first tensor argument, or None."""

@@ -52,7 +52,9 @@ class InputSpec:
         """Raises ValueError unless `value`, which has a shape and a dtype, is as expected; `label` names it in the message."""
 
         def refuse(expected, received):
-            raise ValueError(f"{label}: expected {expected}, received {received}; the full shape is {tuple(value.shape)}")
+            raise ValueError(
+                f"{label}: expected {expected}, received {received}; the full shape is {tuple(value.shape)}"
+            )
 
         if value is None:
             if self.optional:
@@ -77,7 +79,9 @@ class InputSpec:
             if self.allow_last_axis_squeeze:
                 wanted = wanted[:-1] if wanted[-1:] == (1,) else wanted
                 shape = shape[:-1] if shape[-1:] == (1,) else shape
-            if len(wanted) != len(shape) or any(a != b for a, b in zip(wanted, shape) if a is not None and b is not None):
+            if len(wanted) != len(shape) or any(
+                a != b for a, b in zip(wanted, shape) if a is not None and b is not None
+            ):
                 refuse(f"shape={self.shape}", f"shape={tuple(value.shape)}")
 
 

@@ -7,7 +7,16 @@ import threading
 import warnings
 
 from .. import dtypes, naming, tree
-from ..operation import KerasTensor, Node, Operation, any_symbolic, in_spec_scope, spec_scope, standardize_shape, tensor_like
+from ..operation import (
+    KerasTensor,
+    Node,
+    Operation,
+    any_symbolic,
+    in_spec_scope,
+    spec_scope,
+    standardize_shape,
+    tensor_like,
+)
 from ..tensor import Tensor, as_tensor, is_tensor
 from ..tracking import Tracker
 from .arguments import Call, shapes_for
@@ -176,7 +185,9 @@ class Layer(Operation):
     @dtype_policy.setter
     def dtype_policy(self, value):
         if self.built and self.weights:
-            raise ValueError(f"layer {self.name!r}: expected a dtype policy before the layer is built, received {value!r}")
+            raise ValueError(
+                f"layer {self.name!r}: expected a dtype policy before the layer is built, received {value!r}"
+            )
         self._dtype_policy = dtypes.policy(value)
 
     @property
@@ -237,7 +248,9 @@ class Layer(Operation):
         elif config and "shapes_dict" in config:
             self.build(**{k: tree.map_shapes(tuple, v) for k, v in config["shapes_dict"].items()})
 
-    def add_weight(self, shape=None, initializer=None, dtype=None, trainable=True, regularizer=None, constraint=None, name=None):
+    def add_weight(
+        self, shape=None, initializer=None, dtype=None, trainable=True, regularizer=None, constraint=None, name=None
+    ):
         """Makes a Variable that belongs to this layer.
 
         Args:
@@ -250,16 +263,19 @@ class Layer(Operation):
             name: the last part of its path.
         """
         self._check_super_called()
-        from .. import initializers
         from ..variable import Variable
 
         dtype = self.variable_dtype if dtype is None else dtypes.standardize_dtype(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
         if isinstance(initializer, (str, dict)):
+            from .. import initializers
+
             initializer = initializers.get(initializer)
         with self._scope():
-            variable = Variable(initializer, shape=() if shape is None else shape, dtype=dtype, trainable=trainable, name=name)
+            variable = Variable(
+                initializer, shape=() if shape is None else shape, dtype=dtype, trainable=trainable, name=name
+            )
         if regularizer is not None:
             from .. import regularizers
 
@@ -336,7 +352,9 @@ class Layer(Operation):
                 return cast
             return value
         if not isinstance(value, Tensor):
-            if not (is_tensor(value) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")) or isinstance(value, type):
+            if not (is_tensor(value) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")) or isinstance(
+                value, type
+            ):
                 return value
             value = as_tensor(value, name=self.name)
         dtype = value._array.dtype
@@ -509,7 +527,9 @@ class Layer(Operation):
         values = [as_tensor(w, name=v.path) for v, w in zip(mine, weights)]
         for variable, value in zip(mine, values):
             if variable.shape != value.shape:
-                raise ValueError(f"set_weights: {variable.path}: expected shape {variable.shape}, received {value.shape}")
+                raise ValueError(
+                    f"set_weights: {variable.path}: expected shape {variable.shape}, received {value.shape}"
+                )
         for variable, value in zip(mine, values):
             variable.assign(value)
 
