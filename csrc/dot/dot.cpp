@@ -1,6 +1,8 @@
 // dot: register tiles, their dispatch by shape, and the loop over them.
 #include "dot/dot.hpp"
 
+#include "simd/math.hpp"
+
 namespace quernel {
 namespace QUERNEL_ISA {
 
@@ -178,9 +180,12 @@ int panel_width(int64_t m, int64_t vectors) {
 }  // namespace
 
 void activate(Activation f, float* c, int64_t n) {
-    if (f != RELU) return;
-    for (; n >= VL; n -= VL, c += VL) storeu(c, relu(loadu(c)));
-    if (n) store_n(c, relu(load_n(c, (int)n)), (int)n);
+    if (f == NO_ACTIVATION) return;
+    for (int64_t j = 0; j < n; j += VL) {
+        const int lanes = n - j < VL ? (int)(n - j) : VL;
+        const vf x = load_n(c + j, lanes);
+        store_n(c + j, f == RELU ? relu(x) : f == SIGMOID ? vsigmoid(x) : vtanh(x), lanes);
+    }
 }
 
 void dot(const Dot& d) {

@@ -17,6 +17,7 @@
 //   to_int(vf) -> vi                 round to nearest even, |v| < 2^31
 //   to_float(vi) -> vf
 //   loadi(p) loadi_n(p, n) storei(p, v) storei_n(p, v, n)
+//   transpose(vf (&r)[VL])           r[i][j] <-> r[j][i], in registers
 //
 // There is no raw min or max: x86 and NEON differ on NaN and on signed zeros; write compare + select.
 // FMA happens only where `fma`/`fnma` is written (-ffp-contract=off). On `base` fma is a*b+c with two roundings:

@@ -84,6 +84,28 @@ QUERNEL_INLINE vi swapi(vi v) {
 }
 QUERNEL_INLINE float first(vf v) { return _mm256_cvtss_f32(v); }
 QUERNEL_INLINE int32_t firsti(vi v) { return _mm256_cvtsi256_si32(v); }
+QUERNEL_INLINE void transpose(vf (&r)[VL]) {
+    vf t[VL];
+#pragma GCC unroll 4
+    for (int i = 0; i < VL; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < VL; i += 4) {  // r[i + c] holds column c of four rows in each 128-bit part
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) {
+        t[c] = _mm256_permute2f128_ps(r[c], r[4 + c], 0x20);
+        t[4 + c] = _mm256_permute2f128_ps(r[c], r[4 + c], 0x31);
+    }
+#pragma GCC unroll 8
+    for (int c = 0; c < VL; ++c) r[c] = t[c];
+}
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

@@ -83,6 +83,37 @@ QUERNEL_INLINE vi swapi(vi v) {
 }
 QUERNEL_INLINE float first(vf v) { return _mm512_cvtss_f32(v); }
 QUERNEL_INLINE int32_t firsti(vi v) { return _mm512_cvtsi512_si32(v); }
+QUERNEL_INLINE void transpose(vf (&r)[VL]) {
+    // A full zero-mask costs nothing; g++ 12 warns of an uninitialised value inside the intrinsics without one.
+    constexpr __mmask16 ALL = 0xffff;
+    vf t[VL];
+#pragma GCC unroll 8
+    for (int i = 0; i < VL; i += 2) {
+        t[i] = _mm512_maskz_unpacklo_ps(ALL, r[i], r[i + 1]);
+        t[i + 1] = _mm512_maskz_unpackhi_ps(ALL, r[i], r[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < VL; i += 4) {  // r[i + c] holds column c of four rows in each 128-bit part
+        r[i] = _mm512_castpd_ps(_mm512_maskz_unpacklo_pd((__mmask8)ALL, _mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 1] = _mm512_castpd_ps(_mm512_maskz_unpackhi_pd((__mmask8)ALL, _mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 2] = _mm512_castpd_ps(_mm512_maskz_unpacklo_pd((__mmask8)ALL, _mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+        r[i + 3] = _mm512_castpd_ps(_mm512_maskz_unpackhi_pd((__mmask8)ALL, _mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) {
+        t[c] = _mm512_maskz_shuffle_f32x4(ALL, r[c], r[4 + c], 0x88);
+        t[4 + c] = _mm512_maskz_shuffle_f32x4(ALL, r[c], r[4 + c], 0xdd);
+        t[8 + c] = _mm512_maskz_shuffle_f32x4(ALL, r[8 + c], r[12 + c], 0x88);
+        t[12 + c] = _mm512_maskz_shuffle_f32x4(ALL, r[8 + c], r[12 + c], 0xdd);
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) {
+        r[c] = _mm512_maskz_shuffle_f32x4(ALL, t[c], t[8 + c], 0x88);
+        r[8 + c] = _mm512_maskz_shuffle_f32x4(ALL, t[c], t[8 + c], 0xdd);
+        r[4 + c] = _mm512_maskz_shuffle_f32x4(ALL, t[4 + c], t[12 + c], 0x88);
+        r[12 + c] = _mm512_maskz_shuffle_f32x4(ALL, t[4 + c], t[12 + c], 0xdd);
+    }
+}
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

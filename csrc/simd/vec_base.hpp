@@ -113,6 +113,11 @@ QUERNEL_INLINE vi swapi(vi v) {
 }
 QUERNEL_INLINE float first(vf v) { return v[0]; }
 QUERNEL_INLINE int32_t firsti(vi v) { return v[0]; }
+QUERNEL_INLINE void transpose(vf (&r)[VL]) {
+    vf t[VL];
+    for (int i = 0; i < VL; ++i) t[i] = vf{r[0][i], r[1][i], r[2][i], r[3][i]};
+    for (int i = 0; i < VL; ++i) r[i] = t[i];
+}
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

@@ -1,0 +1,251 @@
+// product: packing, cache blocks, and the split of one matrix product among ranks.
+#include "dot/product.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+namespace {
+
+constexpr int64_t KC = CHAIN;       // a block of k is one chain, so partial sums only ever meet in C
+constexpr int64_t MC = 112;         // 8 tiles of 14 rows: the packed block of A is 236 KB, an eighth of L2
+constexpr int64_t NC = 512;         // the packed block of B is 1 MB, half of L2
+constexpr int64_t A_ROW = KC + 16;  // an odd number of cache lines, so that 14 rows never share an L1 set
+
+// Columns of one packed panel of B: the width of dot's tile for so many rows.
+int64_t panel(int64_t m) {
+    const int v = m <= 3 ? 8 : m <= 6 ? 4 : 2;
+    return v * VL;
+}
+
+bool power_stride(ptrdiff_t s) { return s % 512 == 0 && s != 0; }  // 2 KB: rows fall into a few L1 sets
+
+// Packing B costs about half a cycle an element and saves cache misses on each of m / 14 passes.
+bool packs_b(const Product& p) {
+    if (p.n > 1 && p.b_n != 1) return true;
+    if (p.m < 192 || p.n <= 2 * VL) return false;
+    return p.k * p.n >= 256 * 1024 || power_stride(p.b_k);
+}
+bool packs_a(const Product& p) {
+    if (p.n < 192 || p.m <= 14 || p.k < 32) return false;
+    return p.m * p.k >= 512 * 1024 || power_stride(p.a_k == 1 ? p.a_m : p.a_k);
+}
+
+int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// out[k * width + j] = b[k * b_k + j * b_n] for j < n; columns from n to width are not written.
+void pack_b(float* out, int64_t width, const float* b, ptrdiff_t b_k, ptrdiff_t b_n, int64_t k, int64_t n) {
+    if (b_n == 1) {
+        for (int64_t q = 0; q < k; ++q, b += b_k, out += width) {
+            int64_t j = 0;
+            for (; j + VL <= n; j += VL) storeu(out + j, loadu(b + j));
+            if (j < n) store_n(out + j, load_n(b + j, (int)(n - j)), (int)(n - j));
+        }
+        return;
+    }
+    int64_t j = 0;
+    if (b_k == 1) {
+        for (; j + VL <= n; j += VL) {
+            int64_t q = 0;
+            for (; q + VL <= k; q += VL) {
+                vf r[VL];
+#pragma GCC unroll 16
+                for (int i = 0; i < VL; ++i) r[i] = loadu(b + (j + i) * b_n + q);
+                transpose(r);
+#pragma GCC unroll 16
+                for (int i = 0; i < VL; ++i) storeu(out + (q + i) * width + j, r[i]);
+            }
+            for (; q < k; ++q)
+                for (int i = 0; i < VL; ++i) out[q * width + j + i] = b[(j + i) * b_n + q];
+        }
+    }
+    for (int64_t q = 0; q < k; ++q)
+        for (int64_t i = j; i < n; ++i) out[q * width + i] = b[q * b_k + i * b_n];
+}
+
+// Rows as rows (out[i * A_ROW + k]), or, where A is transposed, columns as rows (out[k * MC + i]).
+void pack_a(float* out, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, int64_t m, int64_t k) {
+    const bool by_k = a_m == 1;
+    const int64_t outer = by_k ? k : m, inner = by_k ? m : k, row = by_k ? MC : A_ROW;
+    const ptrdiff_t from_outer = by_k ? a_k : a_m, from_inner = by_k ? a_m : a_k;
+    for (int64_t i = 0; i < outer; ++i, a += from_outer, out += row) {
+        int64_t q = 0;
+        if (from_inner == 1) {
+            for (; q + VL <= inner; q += VL) storeu(out + q, loadu(a + q));
+            if (q < inner) store_n(out + q, load_n(a + q, (int)(inner - q)), (int)(inner - q));
+        } else {
+            for (; q < inner; ++q) out[q] = a[q * from_inner];
+        }
+    }
+}
+
+// S, finished if `epilogue`, into rows of contiguous columns.
+void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_room, float* a_room) {
+    const bool pb = packs_b(p), pa = packs_a(p);
+    const int64_t width = panel(p.m);
+    Dot d;
+    d.count = 1;
+    d.a_m = p.a_m, d.a_k = p.a_k, d.b_k = p.b_k, d.c_m = c_m;
+    if (!pb && !pa) {
+        d.m = p.m, d.n = p.n, d.k = p.k;
+        d.a = p.a, d.b = p.b, d.c = c;
+        if (epilogue) d.alpha = p.alpha, d.bias = p.bias, d.activation = p.activation;
+        dot(d);
+        return;
+    }
+    for (int64_t n0 = 0; n0 < p.n; n0 += NC) {
+        const int64_t n = least(NC, p.n - n0);
+        for (int64_t k0 = 0; k0 == 0 || k0 < p.k; k0 += KC) {
+            const bool last = k0 + KC >= p.k;
+            d.k = least(KC, p.k - k0);
+            d.add = k0 > 0;
+            if (pb) {
+                for (int64_t j = 0; j < n; j += width)
+                    pack_b(b_room + j * d.k, width, p.b + k0 * p.b_k + (n0 + j) * p.b_n, p.b_k, p.b_n, d.k,
+                           least(width, n - j));
+                d.b_k = width;
+            }
+            if (epilogue && last) d.alpha = p.alpha, d.activation = p.activation;
+            for (int64_t m0 = 0; m0 < p.m; m0 += MC) {
+                d.m = least(MC, p.m - m0);
+                d.a = p.a + m0 * p.a_m + k0 * p.a_k;
+                if (pa) {
+                    pack_a(a_room, d.a, p.a_m, p.a_k, d.m, d.k);
+                    d.a = a_room;
+                    d.a_k = p.a_m == 1 ? MC : 1;
+                    d.a_m = p.a_m == 1 ? 1 : A_ROW;
+                }
+                for (int64_t j = 0; j < n; j += width) {
+                    d.n = least(width, n - j);
+                    d.c = c + m0 * c_m + n0 + j;
+                    d.b = pb ? b_room + j * d.k : p.b + k0 * p.b_k + n0 + j;
+                    if (epilogue && last && p.bias) d.bias = p.bias + n0 + j;
+                    dot(d);
+                }
+            }
+            d.alpha = 1, d.bias = nullptr, d.activation = NO_ACTIVATION;
+        }
+    }
+}
+
+vf gather(const float* p, ptrdiff_t stride, int n) {
+    alignas(64) float lanes[VL] = {};
+    for (int i = 0; i < n; ++i) lanes[i] = p[i * stride];
+    return loadu(lanes);
+}
+
+// The epilogue of a product whose beta, bias or C has strides that dot's own does not take. s: rows of S, finished in
+// place.
+void finish(const Product& p, float* s, ptrdiff_t s_m) {
+    for (int64_t i = 0; i < p.m; ++i, s += s_m) {
+        for (int64_t j = 0; j < p.n; j += VL) {
+            const int n = (int)least(VL, p.n - j);
+            vf r = load_n(s + j, n);
+            if (p.alpha != 1) r = mul(set1(p.alpha), r);
+            if (p.beta != 0) r = fma(set1(p.beta), gather(p.old + i * p.old_m + j * p.old_n, p.old_n, n), r);
+            if (p.bias) r = add(r, gather(p.bias + j * p.bias_n, p.bias_n, n));
+            store_n(s + j, r, n);
+        }
+        activate(p.activation, s, p.n);
+        if (p.c_n != 1 && p.n > 1)
+            for (int64_t j = 0; j < p.n; ++j) p.c[i * p.c_m + j * p.c_n] = s[j];
+    }
+}
+
+int64_t b_bytes(const Product& p) {
+    const int64_t width = 8 * VL;  // a part may have fewer rows, hence wider panels
+    return align64(4 * least(p.k, KC) * ((least(p.n, NC) + width - 1) / width * width));
+}
+int64_t a_bytes(const Product& p) { return align64(4 * (p.a_m == 1 ? least(p.k, KC) * MC : least(p.m, MC) * A_ROW)); }
+bool odd_columns(const Product& p) { return p.c_n != 1 && p.n > 1; }
+
+}  // namespace
+
+int64_t product_scratch(const Product& p) {
+    int64_t bytes = 0;
+    if (packs_b(p)) bytes += b_bytes(p);
+    if (packs_a(p)) bytes += a_bytes(p);
+    if (odd_columns(p)) bytes += align64(4 * p.m * p.n);
+    return bytes;
+}
+
+void product(const Product& p, char* scratch) {
+    if (p.m <= 0 || p.n <= 0) return;
+    float *b_room = nullptr, *a_room = nullptr, *s = p.c;
+    ptrdiff_t s_m = p.c_m;
+    if (packs_b(p)) b_room = reinterpret_cast<float*>(scratch), scratch += b_bytes(p);
+    if (packs_a(p)) a_room = reinterpret_cast<float*>(scratch), scratch += a_bytes(p);
+    if (odd_columns(p)) s = reinterpret_cast<float*>(scratch), s_m = p.n;
+    const bool apart = p.beta != 0 || odd_columns(p) || (p.bias && p.bias_n != 1 && p.n > 1);
+    blocks(p, s, s_m, !apart, b_room, a_room);
+    if (apart) finish(p, s, s_m);
+}
+
+void share(const Product& p, const Team& team, char* scratch) {
+    Product part = p;
+    if (p.m >= p.n) {
+        const Range r = split(p.m, team);
+        part.m = r.end - r.begin;
+        part.a += r.begin * p.a_m;
+        part.c += r.begin * p.c_m;
+        if (p.old) part.old += r.begin * p.old_m;
+    } else {  // whole vectors, pairs of them where there are enough
+        const int64_t unit = p.n >= 4 * VL * team.size ? 2 * VL : VL;
+        const Range r = split((p.n + unit - 1) / unit, team);
+        const int64_t begin = r.begin * unit;
+        part.n = least(p.n, r.end * unit) - begin;
+        part.b += begin * p.b_n;
+        part.c += begin * p.c_n;
+        if (p.old) part.old += begin * p.old_n;
+        if (p.bias) part.bias += begin * p.bias_n;
+    }
+    product(part, scratch);
+}
+
+void plan_products(Call& call, Products& p) {
+    Product& e = p.each;
+    // Rows of a batch that follow each other at the row stride, with one B for all, are rows of one product.
+    while (p.rank > 0) {
+        const int d = p.rank - 1;
+        const bool one = p.shape[d] == 1;
+        if (!one && e.m == 1 && p.b[d] == 0) {
+            e.a_m = p.a[d], e.c_m = p.c[d], e.old_m = p.old[d];
+        } else if (!one &&
+                   (p.b[d] != 0 || p.a[d] != e.m * e.a_m || p.c[d] != e.m * e.c_m || p.old[d] != e.m * e.old_m)) {
+            break;
+        }
+        e.m *= p.shape[d];
+        --p.rank;
+    }
+    const double count = (double)p.count(), m = (double)e.m, n = (double)e.n, k = (double)e.k;
+    call.flops = 2 * count * m * n * k;
+    call.bytes = 4 * count * (m * k + k * n + m * n);
+    const int64_t pieces = e.m > e.n / VL ? e.m : e.n / VL;
+    call.ranks = worth(call, p.count() > pieces ? p.count() : pieces);
+    call.scratch = call.ranks * product_scratch(e);
+}
+
+void run_products(const Products& p, const Team& team, char* scratch) {
+    const int64_t count = p.count();
+    const bool whole = count >= 2 * team.size;  // products to ranks, rather than each product shared by all ranks
+    const Range mine = whole ? split(count, team) : Range{0, count};
+    scratch += team.rank * product_scratch(p.each);
+    for (int64_t i = mine.begin; i < mine.end; ++i) {
+        Product e = p.each;
+        int64_t rest = i;
+        for (int d = p.rank - 1; d >= 0; --d) {
+            const int64_t at = rest % p.shape[d];
+            rest /= p.shape[d];
+            e.a += at * p.a[d];
+            e.b += at * p.b[d];
+            e.c += at * p.c[d];
+            if (e.old) e.old += at * p.old[d];
+        }
+        if (whole)
+            product(e, scratch);
+        else
+            share(e, team, scratch);
+    }
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
