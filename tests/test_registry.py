@@ -94,3 +94,10 @@ def test_no_name_is_listed_twice(namespace):
     lines = Path(getattr(qn, namespace).__file__).with_name("index.txt").read_text().splitlines()
     names = [n for line in lines for n in line.partition(":")[2].split()]
     assert len(set(names)) == len(names), sorted({n for n in names if names.count(n) > 1})
+
+
+@pytest.mark.parametrize("namespace", [qn.kernels, qn.ops], ids=["kernels", "ops"])
+def test_an_op_wins_over_a_module_of_its_name(namespace):
+    for name, module in namespace._index.items():
+        importlib.import_module(f"{namespace.__name__}.{module}")
+        assert callable(getattr(namespace, name)), f"{namespace.__name__}.{name} is the module, not the op"

@@ -1,15 +1,30 @@
-"""quernel: a deep-learning library whose kernels are its own, under Keras 3's names."""
+"""quernel: a deep-learning library whose kernels are its own, under Keras 3's names.
+
+Everything is imported on use; `import quernel` itself imports NumPy and the compiled core.
+"""
 
 __version__ = "0.1.0"
 
-import importlib as _importlib
-
 from . import backend as backend
+from .lazy import lazy as _lazy
 
-_SUBMODULES = ("kernels", "ops", "testing")
+_MODULES = (
+    "activations autograd callbacks constraints datasets dtypes initializers kernels layers losses metrics models naming "
+    "operation ops optimizers random regularizers saving tensor testing tree utils variable"
+)
 
-
-def __getattr__(name):
-    if name in _SUBMODULES:
-        return _importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module 'quernel' has no attribute {name!r}")
+__getattr__, __dir__ = _lazy(
+    __name__,
+    {
+        **{module: module for module in _MODULES.split()},
+        "autograd": "autograd GradientTape",
+        "variable": "variable Variable",
+        "tensor": "tensor Tensor constant convert_to_tensor",
+        "operation": "operation KerasTensor Operation",
+        "naming": "naming name_scope",
+        "dtypes": "dtypes DTypePolicy float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool",
+        "ops": "ops cast zeros ones stop_gradient",
+        "layers": "layers Layer",
+        "models": "models Model Sequential Input",
+    },
+)

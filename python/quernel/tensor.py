@@ -5,6 +5,9 @@
 
 import numpy as np
 
+from . import dtypes
+from .kernels.kernel import as_array
+
 
 def _ops():
     from . import ops
@@ -12,7 +15,80 @@ def _ops():
     return ops
 
 
-class Tensor:
+class Operators:
+    """Python's operators as functions of `quernel.ops`; `==` compares element by element, the hash is the identity."""
+
+    __slots__ = ()
+    __array_ufunc__ = None  # NumPy operators give way to ours
+    __hash__ = object.__hash__
+
+    def __getitem__(self, index):
+        return _ops().getitem(self, index)
+
+    def __neg__(self):
+        return _ops().negative(self)
+
+    def __pos__(self):
+        return self
+
+    def __abs__(self):
+        return _ops().absolute(self)
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError(f"len() of a {type(self).__name__} without dimensions")
+        return self.shape[0]
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError(f"cannot iterate over a {type(self).__name__} without dimensions")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self):
+        return bool(self._array)
+
+    def __int__(self):
+        return int(self._array)
+
+    def __float__(self):
+        return float(self._array)
+
+    def __index__(self):
+        return self._array.__index__()
+
+    def __format__(self, form):
+        return format(self._array[()], form) if form and not self.shape else format(repr(self), form)
+
+
+def _install_operators():
+    """Binary operators, forward and reflected, by their names in quernel.ops."""
+
+    def forward(op):
+        return lambda self, other: getattr(_ops(), op)(self, other)
+
+    def reflected(op):
+        return lambda self, other: getattr(_ops(), op)(other, self)
+
+    arithmetic = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power",
+                  "matmul": "matmul", "floordiv": "floor_divide", "mod": "mod"}  # fmt: skip
+    for python, op in arithmetic.items():
+        setattr(Operators, f"__{python}__", forward(op))
+        setattr(Operators, f"__r{python}__", reflected(op))
+    compare = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal",
+               "gt": "greater", "ge": "greater_equal"}  # fmt: skip
+    for python, op in compare.items():
+        setattr(Operators, f"__{python}__", forward(op))
+    boolean = {"and": "logical_and", "or": "logical_or"}
+    for python, op in boolean.items():
+        setattr(Operators, f"__{python}__", forward(op))
+        setattr(Operators, f"__r{python}__", reflected(op))
+    Operators.__invert__ = lambda self: _ops().logical_not(self)
+
+
+_install_operators()
+
+
+class Tensor(Operators):
     """An immutable array. `==` compares element by element, the hash is the identity, `.numpy()` gives a fresh array.
 
     Tensors come from `quernel.constant`, `convert_to_tensor`, from every function of `quernel.ops` and from `Variable.value`.
@@ -24,8 +100,7 @@ class Tensor:
         array([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("_array", "__weakref__")
-    __array_ufunc__ = None  # NumPy operators give way to ours
+    __slots__ = ("_array", "_keras_mask", "__weakref__")
 
     def __init__(self, array):
         self._array = array  # internal: an ndarray that nobody writes from here on
@@ -50,6 +125,10 @@ class Tensor:
         """A fresh, writeable NumPy copy."""
         return self._array.copy()
 
+    def item(self):
+        """The only element as a Python number."""
+        return self._array.item()
+
     def __array__(self, dtype=None, copy=None):
         if dtype is not None and np.dtype(dtype) != self._array.dtype:
             return self._array.astype(dtype)
@@ -72,59 +151,98 @@ class Tensor:
     def __repr__(self):
         return f"<quernel.Tensor shape={self.shape} dtype={self.dtype}\n{self._array}>"
 
-    def __len__(self):
-        if not self.shape:
-            raise TypeError("len() of a Tensor without dimensions")
-        return self.shape[0]
-
-    def __iter__(self):
-        if not self.shape:
-            raise TypeError("cannot iterate over a Tensor without dimensions")
-        return (self[i] for i in range(self.shape[0]))
-
-    def __bool__(self):
-        return bool(self._array)
-
-    def __int__(self):
-        return int(self._array)
-
-    def __float__(self):
-        return float(self._array)
-
-    def __index__(self):
-        return self._array.__index__()
-
-    __hash__ = object.__hash__
-
-    def __getitem__(self, index):
-        return _ops().getitem(self, index)
-
-    def __neg__(self):
-        return _ops().negative(self)
-
-    def __abs__(self):
-        return _ops().absolute(self)
+    def __deepcopy__(self, memo):
+        return self
 
 
-def _install_operators(cls):
-    """Binary operators, forward and reflected, by their names in quernel.ops."""
-
-    def forward(op):
-        return lambda self, other: getattr(_ops(), op)(self, other)
-
-    def reflected(op):
-        return lambda self, other: getattr(_ops(), op)(other, self)
-
-    arithmetic = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power",
-                  "matmul": "matmul", "floordiv": "floor_divide", "mod": "mod"}  # fmt: skip
-    for python, op in arithmetic.items():
-        setattr(cls, f"__{python}__", forward(op))
-        setattr(cls, f"__r{python}__", reflected(op))
-    compare = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal",
-               "gt": "greater", "ge": "greater_equal"}  # fmt: skip
-    for python, op in compare.items():
-        setattr(cls, f"__{python}__", forward(op))
+def is_tensor(value):
+    """Whether `value` is a Tensor or a Variable."""
+    return hasattr(value, "__quernel_array__") and hasattr(value, "_array")
 
 
-_install_operators(Tensor)
-Tensor.__hash__ = object.__hash__
+def _from_python(value, name):
+    """A Tensor for Python numbers and nested lists: floats in floatx, integers in int32 where they fit."""
+    if isinstance(value, (list, tuple)) and any(map(_holds_tensor, value)):
+        return _ops().stack([as_tensor(v, name=name) for v in value])
+    array = np.asarray(value)
+    if array.dtype == np.float64:
+        array = array.astype(dtypes.floatx())
+    elif array.dtype == np.int64:
+        small = array.astype(np.int32)
+        array = small if (small == array).all() else array
+    return Tensor(as_array(array, name))
+
+
+def _holds_tensor(value):
+    return any(map(_holds_tensor, value)) if isinstance(value, (list, tuple)) else is_tensor(value)
+
+
+def as_tensor(value, name="value", dtype=None):
+    """A Tensor for a Tensor, a Variable, an array or a nested list, cast to `dtype` if given; arrays are not copied."""
+    if isinstance(value, Tensor):
+        tensor = value
+    elif hasattr(value, "__quernel_tensor__"):  # Variable: reading it is watched
+        tensor = value.__quernel_tensor__()
+    elif isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "__dlpack__"):
+        tensor = Tensor(as_array(value, name))
+    elif getattr(value, "_is_symbolic", False):
+        raise TypeError(
+            f"{name}: expected values, received the KerasTensor {value.name!r}, which has a shape and no data; "
+            f"use it to build a functional Model, and call the model on data"
+        )
+    elif isinstance(value, (list, tuple)) and dtype is not None and not _holds_tensor(value):
+        return Tensor(as_array(np.asarray(value, dtypes.standardize_dtype(dtype)), name))
+    else:
+        tensor = _from_python(value, name)
+    if dtype is not None:
+        dtype = dtypes.standardize_dtype(dtype)
+        if tensor._array.dtype.name != dtype:
+            if "cast" not in dir(_ops()):  # until the op lands
+                return Tensor(tensor._array.astype(dtype))
+            return _ops().cast(tensor, dtype)
+    return tensor
+
+
+def convert_to_tensor(value, dtype=None):
+    """A Tensor with the contents of `value`, which may change afterwards.
+
+    Args:
+        value: Tensor, Variable, array, Python number or nested list. Python floats become `floatx()`, integers int32.
+        dtype: to cast to; default: the dtype of the value.
+
+    Returns:
+        A Tensor.
+
+    Raises:
+        TypeError: when `value` does not hold numbers.
+
+    Example:
+        >>> import quernel as qn
+        >>> qn.convert_to_tensor([[1, 2]], dtype="float32").dtype
+        'float32'
+    """
+    tensor = as_tensor(value, "convert_to_tensor", dtype)
+    if isinstance(value, Tensor) or hasattr(value, "__quernel_tensor__"):
+        return tensor
+    if isinstance(value, (list, tuple, int, float)) or np.asarray(value).dtype != tensor._array.dtype:
+        return tensor  # the array is ours already
+    from . import kernels
+
+    return Tensor(kernels.copy(tensor._array))
+
+
+def constant(value, dtype=None, shape=None):
+    """A Tensor with the contents of `value`; with `shape`, reshaped, or filled with a single number, as tf.constant.
+
+    Example:
+        >>> import quernel as qn
+        >>> qn.constant(2.0, shape=(2, 2)).numpy()
+        array([[2., 2.],
+               [2., 2.]], dtype=float32)
+    """
+    tensor = convert_to_tensor(value, dtype)
+    if shape is None or tuple(shape) == tensor.shape:
+        return tensor
+    if tensor.size == 1:
+        return _ops().broadcast_to(_ops().reshape(tensor, ()), tuple(shape))
+    return _ops().reshape(tensor, tuple(shape))

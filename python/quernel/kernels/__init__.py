@@ -5,6 +5,8 @@
 
 import importlib
 import os
+import sys
+import types
 
 
 def _read_index():
@@ -18,6 +20,18 @@ def _read_index():
 
 
 _index = _read_index()
+
+
+class Namespace(types.ModuleType):
+    """A package whose ops win over its modules: importing the module `copy` binds the op `copy` to the package."""
+
+    def __setattr__(self, name, value):
+        if isinstance(value, types.ModuleType) and self._index.get(name) == name:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = Namespace
 
 
 def __getattr__(name):

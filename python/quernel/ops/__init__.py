@@ -6,7 +6,9 @@ Inputs may be Tensors, Variables, arrays, Python numbers or KerasTensors (then t
 
 import importlib
 import os
+import sys
 
+from ..kernels import Namespace
 from ..kernels import _index as _kernel_index
 
 
@@ -21,6 +23,7 @@ def _read_index():
 
 
 _index = _read_index()
+sys.modules[__name__].__class__ = Namespace
 
 
 def __getattr__(name):

@@ -2,26 +2,9 @@
 
 import functools
 
-import numpy as np
-
 from .. import autograd
-from ..tensor import Tensor
-
-
-def as_tensor(value, name="value"):
-    """A Tensor for a Tensor, a Variable, an array or a nested list; arrays are not copied. Plain floats become float32."""
-    if isinstance(value, Tensor):
-        return value
-    if hasattr(value, "__quernel_tensor__"):  # Variable: reading it is watched
-        return value.__quernel_tensor__()
-    if isinstance(value, (np.ndarray, np.generic)):
-        return Tensor(np.asarray(value))
-    array = np.asarray(value)
-    if array.dtype == np.float64:
-        array = array.astype(np.float32)
-    elif array.dtype == np.int64:
-        array = array.astype(np.int32)
-    return Tensor(array)
+from ..tensor import Tensor, as_tensor
+from ..variable import Reader, derived
 
 
 def is_symbolic(value):
@@ -37,26 +20,45 @@ def operand(value, name="value"):
 def apply(kernel, inputs, attrs):
     """Runs `kernel` on `inputs` (Tensors, Variables, arrays, None; lists where variadic): one Tensor, or a tuple of them."""
     tensors = []
-    for name, value in zip(kernel.inputs, inputs):
-        if value is None:
-            tensors.append(None)
-        elif name in kernel.variadic:
-            tensors.append([v if is_symbolic(v) else as_tensor(v, name) for v in value])
+    arrays = []
+    readers = False
+    for i, value in enumerate(inputs):
+        kind = type(value)
+        if kind is Tensor:
+            arrays.append(value._array)
+        elif value is None:
+            arrays.append(None)
+        elif kernel.variadic and kernel.inputs[i] in kernel.variadic:
+            if any(map(is_symbolic, value)):
+                return _symbolic(kernel, inputs, attrs)
+            value = [as_tensor(v, name=kernel.inputs[i]) for v in value]
+            arrays.append([v._array for v in value])
+        elif is_symbolic(value):
+            return _symbolic(kernel, inputs, attrs)
         else:
-            tensors.append(value if is_symbolic(value) else as_tensor(value, name))
-    for value in tensors:
-        if is_symbolic(value) or (type(value) is list and any(map(is_symbolic, value))):
-            from ..operation import apply_symbolic
-
-            return apply_symbolic(kernel, tensors, attrs)
+            value = as_tensor(value, name=kernel.inputs[i])
+            readers = readers or type(value) is Reader
+            arrays.append(value._array)
+        tensors.append(value)
     attrs = kernel.freeze(attrs)
-    arrays = [None if t is None else [v._array for v in t] if type(t) is list else t._array for t in tensors]
     result = kernel.run(arrays, attrs)
-    single = type(result) is not tuple
-    outputs = (Tensor(result),) if single else tuple(map(Tensor, result))
-    for tape in autograd.tapes():
-        tape._record(kernel, tensors, outputs, attrs)
+    if type(result) is tuple:
+        outputs = tuple(map(Tensor, result))
+        single = False
+    else:
+        outputs = (derived(result, tensors) if readers else Tensor(result),)
+        single = True
+    stack = autograd.tapes()
+    if stack:
+        for tape in stack:
+            tape._record(kernel, tensors, outputs, attrs)
     return outputs[0] if single else outputs
+
+
+def _symbolic(kernel, inputs, attrs):
+    from ..operation import apply_symbolic
+
+    return apply_symbolic(kernel, inputs, attrs)
 
 
 def op(kernel):

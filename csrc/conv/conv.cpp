@@ -1,0 +1,74 @@
+// conv_forward and conv_dx: both fill a Gather; its loops are in gather.cpp.
+#include "conv/conv.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+namespace {
+
+double products(const Conv& v, const Axis* axis) {
+    return 2.0 * v.n * axis[0].out * axis[1].out * axis[2].out * v.taps * v.c * v.o * v.groups;
+}
+double traffic(const View& a, const View& b, const View& c) { return 4.0 * (a.size() + b.size() + c.size()); }
+
+}  // namespace
+
+bool conv_forward_prepare(Call& call) {
+    if (call.n_in != 3 || call.n_out != 1) return refuse(call, "expected x, w, b and y");
+    const View &x = call.in[0], &w = call.in[1], &b = call.in[2], &y = call.out[0];
+    Conv v;
+    if (!parse(call, x, y, w, v)) return false;
+    if (!b.absent() && (b.rank != 1 || b.shape[0] != v.o * v.groups || b.dtype != F32))
+        return refuse(call, "expected a float32 bias of one value a filter");
+    Gather& g = call.as<Gather>();
+    g = {};
+    g.from = images(x), g.to = images(y);
+    g.n = v.n, g.groups = v.groups, g.k = v.c, g.j = v.o;
+    g.w = w.f32(), g.w_k = w.stride[w.rank - 2], g.w_j = w.stride[w.rank - 1], g.w_group = v.o * g.w_j;
+    tap_strides(w, g.w_tap);
+    for (int d = 0; d < SPATIAL; ++d) {
+        g.axis[d] = v.axis[d];
+        g.size[d] = v.axis[d].out;
+        g.taps[d] = v.axis[d].taps;
+    }
+    g.bias = b.absent() ? nullptr : b.f32(), g.bias_step = b.absent() ? 0 : b.stride[0];
+    g.activation = v.activation;
+    g.lines = lines_of_y;
+    call.flops = products(v, v.axis);
+    call.bytes = traffic(x, w, y);
+    plan(call, g);
+    return true;
+}
+
+void conv_forward_run(const Call& call, const Team& team, char* scratch) { run(call.as<Gather>(), team, scratch); }
+
+bool conv_dx_prepare(Call& call) {
+    if (call.n_in != 2 || call.n_out != 1) return refuse(call, "expected dy, w and dx");
+    const View &dy = call.in[0], &w = call.in[1], &dx = call.out[0];
+    Conv v;
+    if (!parse(call, dx, dy, w, v)) return false;
+    Gather& g = call.as<Gather>();
+    g = {};
+    g.from = images(dy), g.to = images(dx);
+    g.n = v.n, g.groups = v.groups, g.k = v.o, g.j = v.c;
+    g.w_k = w.stride[w.rank - 1], g.w_j = w.stride[w.rank - 2], g.w_group = v.o * g.w_k;
+    tap_strides(w, g.w_tap);
+    g.w = w.f32();
+    for (int d = 0; d < SPATIAL; ++d) {  // taps from the last to the first
+        g.axis[d] = v.axis[d];
+        g.size[d] = v.axis[d].in;
+        g.taps[d] = v.axis[d].taps;
+        g.w += (g.taps[d] - 1) * g.w_tap[d];
+        g.w_tap[d] = -g.w_tap[d];
+    }
+    g.lines = lines_of_dx;
+    call.flops = products(v, v.axis);
+    call.bytes = traffic(dy, w, dx);
+    plan(call, g);
+    return true;
+}
+
+void conv_dx_run(const Call& call, const Team& team, char* scratch) { run(call.as<Gather>(), team, scratch); }
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel

@@ -1,0 +1,83 @@
+// Convolution of channels-last images over one to three spatial dimensions, with groups; its geometry and its loops.
+//
+//   conv_forward  y[n, p, o]  = activation(b[o] + sum over t, c of x[n, p * stride + t * dilation - low, c] * w[t, c,
+//   o]) conv_dx       dx[n, i, c] = sum over t, o of dy[n, p, o] * w[t, c, o]       where p * stride + t * dilation -
+//   low = i conv_dw       dw[t, c, o] = sum over n, p of x[n, i, c] * dy[n, p, o]
+//
+// t and p run over kernel taps and positions; a tap outside the input is absent from the sum: it is not a product with
+// zero. int attributes: rank, groups, activation, then for each dimension strides, then dilations, then the padding
+// `low` before the first element (the end needs none: taps are clipped). Any strides of memory on both sides; sizes may
+// be zero.
+//
+// Order of operations (docs/numerics.md): every output is one chain of fused multiply-adds, broken every 512 logical
+// terms, counted before clipping, block sums added in order:
+//   forward  terms in (t, c) order;
+//   dx       terms in (t, o) order with t from the last tap to the first (then both images are read upwards);
+//   dw       terms in (n, p) order, or (p, n) where an image has at most 25 positions p.
+// Whether rows of pixels or the images of the batch are the rows of a tile, and who computes them, does not change a
+// bit.
+#pragma once
+#include "base/check.hpp"
+#include "dot/dot.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+constexpr int SPATIAL = 3;  // dimensions; fewer are filled up in front with sizes of one
+
+struct Axis {
+    int64_t in, out, taps, stride, dilation, low;
+};
+
+struct Conv {
+    Axis axis[SPATIAL];
+    int64_t n, groups, c, o;  // c and o within one group
+    int64_t taps;             // of all axes
+    Activation activation;
+};
+
+struct Images {
+    float* data;
+    ptrdiff_t n, at[SPATIAL], c;  // strides
+};
+
+// Reads attributes and shapes; w is (taps..., c, o). False with call.error set where they contradict each other.
+bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv);
+Images images(const View& v);
+void tap_strides(const View& w, ptrdiff_t strides[SPATIAL]);
+
+// Positions first + j * step, j < count, of one axis that all meet the same taps: tap + u * tap_step, u < taps, which
+// reads the other image at read + j * read_step + u * hop.
+struct Line {
+    int64_t first, step, count;
+    int64_t tap, tap_step, taps;
+    int64_t read, read_step, hop;
+};
+int64_t lines_of_y(const Axis& axis, Line* lines);  // positions are outputs; at most axis.out lines
+int64_t lines_of_dx(const Axis& axis,
+                    Line* lines);  // positions are inputs, taps counted from the last; at most axis.in
+
+// The loops that forward and dx share: to[n, q, j] = finish(sum over taps u, channels k of from[n, r(q, u), k] * w[u,
+// k, j]).
+struct Gather {
+    Images from, to;
+    int64_t n, size[SPATIAL];  // of `to`
+    int64_t taps[SPATIAL], groups;
+    int64_t k, j;  // channels of `from` and `to` in a group
+    const float* w;
+    ptrdiff_t w_tap[SPATIAL], w_k, w_j, w_group;
+    const float* bias;
+    ptrdiff_t bias_step;
+    Activation activation;
+    Axis axis[SPATIAL];
+    int64_t (*lines)(const Axis&, Line*);
+    int64_t packed, room, line_room;  // scratch: bytes of packed weights, bytes a rank, where its lists start
+};
+void plan(Call& call, Gather& g);
+void run(const Gather& g, const Team& team, char* scratch);
+
+constexpr int64_t PANEL =
+    32;  // columns of packed weights: 36 KB for 288 terms, which stays in L1 while the pixels pass
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel

@@ -1,0 +1,242 @@
+// The loops that conv_forward and conv_dx share: packed weights, regions of positions that meet the same taps, tiles of
+// dot.
+#include "conv/conv.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+namespace {
+
+constexpr int64_t SMALL = 256;  // positions of an image up to which the batch may be the rows of all tiles
+
+int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Packed weights: for each group and panel of PANEL columns, rows of (tap, k).
+int64_t panel_width(const Gather& g, int64_t j) { return g.j - j < PANEL ? g.j - j : PANEL; }
+
+// Whether w can be read where it lies: one panel with contiguous columns, and (tap, k) one uniform stride.
+bool lies_packed(const Gather& g) {
+    if (g.groups > 1 || g.j > PANEL || g.w_k <= 0 || (g.w_j != 1 && g.j > 1)) return false;
+    ptrdiff_t expected = g.w_k * g.k;
+    for (int d = SPATIAL - 1; d >= 0; --d) {
+        if (g.taps[d] > 1 && g.w_tap[d] != expected) return false;
+        expected *= g.taps[d];
+    }
+    return true;
+}
+
+void pack(const Gather& g, float* to, int64_t begin, int64_t end) {  // items: (group, panel, tap)
+    const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2], panels = (g.j + PANEL - 1) / PANEL;
+    for (int64_t item = begin; item < end; ++item) {
+        const int64_t tap = item % taps, panel = item / taps % panels, group = item / taps / panels;
+        const int64_t j0 = panel * PANEL, width = panel_width(g, j0);
+        float* row = to + (group * g.j + j0) * taps * g.k + tap * g.k * width;
+        const float* from = g.w + tap / (g.taps[1] * g.taps[2]) * g.w_tap[0] +
+                            tap / g.taps[2] % g.taps[1] * g.w_tap[1] + tap % g.taps[2] * g.w_tap[2] +
+                            group * g.w_group + j0 * g.w_j;
+        if (g.w_j == 1) {
+            for (int64_t k = 0; k < g.k; ++k, row += width, from += g.w_k)
+                for (int64_t j = 0; j < width; ++j) row[j] = from[j];
+        } else {
+            for (int64_t k = 0; k < g.k; ++k, row += width, from += g.w_k)
+                for (int64_t j = 0; j < width; ++j) row[j] = from[j * g.w_j];
+        }
+    }
+}
+
+// Contiguous terms of a region's sum: from offset a, `k` of them, at logical position `at`.
+struct Run {
+    ptrdiff_t a;
+    int64_t k, at;
+};
+
+// One rank at work.
+struct Worker {
+    const Gather& g;
+    const float* weights;
+    ptrdiff_t b_k;      // of weights that lie packed; 0: the panel's width
+    const float* bias;  // contiguous, or null
+    Run* runs;          // of the region
+    Tap* taps;          // of the tile
+    float* tile;        // M x PANEL, used where the columns of `to` are not contiguous
+    int64_t count = 0;
+    ptrdiff_t a_k = 0;
+    int64_t group = 0;
+
+    // The region's taps, relative to the position read first. Neighbouring ones merge into longer runs.
+    void list(const Line& ld, const Line& lh, const Line& lw) {
+        const Images& x = g.from;
+        count = 0;
+        a_k = g.k > 1 ? x.c : lw.hop * x.at[2];
+        for (int64_t d = 0; d < ld.taps; ++d)
+            for (int64_t h = 0; h < lh.taps; ++h)
+                for (int64_t w = 0; w < lw.taps; ++w) {
+                    const int64_t tap =
+                        ((ld.tap + d * ld.tap_step) * g.taps[1] + lh.tap + h * lh.tap_step) * g.taps[2] + lw.tap +
+                        w * lw.tap_step;
+                    const ptrdiff_t a = d * ld.hop * x.at[0] + h * lh.hop * x.at[1] + w * lw.hop * x.at[2];
+                    if (count) {
+                        Run& last = runs[count - 1];
+                        if (last.a + last.k * a_k == a && last.at + last.k == tap * g.k) {
+                            last.k += g.k;
+                            continue;
+                        }
+                    }
+                    runs[count++] = {a, g.k, tap * g.k};
+                }
+        if (!g.k) count = 0;
+    }
+
+    void compute(const float* from, float* to, int64_t m, ptrdiff_t a_m, ptrdiff_t c_m, int64_t j0) const {
+        const int64_t terms_all = g.taps[0] * g.taps[1] * g.taps[2] * g.k, width = panel_width(g, j0);
+        const ptrdiff_t row = b_k ? b_k : width;
+        const float* panel = weights + (group * g.j + j0) * terms_all;
+        for (int64_t i = 0; i < count; ++i)
+            taps[i] = {from + runs[i].a, panel + runs[i].at * row, runs[i].k, runs[i].at};
+        const bool direct = g.to.c == 1 || width == 1;
+        Dot d;
+        d.m = m, d.n = width;
+        d.a_m = a_m, d.a_k = a_k, d.b_k = row;
+        d.taps = taps, d.count = count;
+        d.c = direct ? to + j0 * g.to.c : tile, d.c_m = direct ? c_m : PANEL;
+        d.bias = bias ? bias + group * g.j + j0 : nullptr;
+        d.activation = g.activation;
+        dot(d);
+        if (!direct)
+            for (int64_t i = 0; i < m; ++i)
+                for (int64_t j = 0; j < width; ++j) to[i * c_m + (j0 + j) * g.to.c] = tile[i * PANEL + j];
+    }
+
+    // How well m rows fill tiles of `most` rows: cycles a term and row; a tile of fewer than 4 rows waits for its own
+    // sums.
+    static double cost(int64_t m) {
+        constexpr int64_t rows = VL == 16 ? 14 : 6;
+        const int64_t tiles = (m + rows - 1) / rows, height = (m + tiles - 1) / tiles;
+        return (double)tiles * most(height, 4) / m;
+    }
+
+    // All positions of one region in images [begin, end), with pixels of a row, of a column, or images as the rows of
+    // tiles.
+    void region(const Line& ld, const Line& lh, const Line& lw, int64_t begin, int64_t end, bool whole) {
+        const Images &x = g.from, &y = g.to;
+        const int64_t n = end - begin;
+        const bool small = g.size[0] * g.size[1] * g.size[2] <= SMALL || (lw.count < 4 && lh.count < 4);
+        double best = cost(lw.count);
+        int rows = 2;
+        if (cost(lh.count) < 0.9 * best) best = cost(lh.count), rows = 1;
+        if (whole && small && n > 3 && cost(n) < 0.9 * best) rows = 0;
+
+        Line line[SPATIAL] = {ld, lh, lw};
+        int64_t m = rows ? line[rows].count : n;
+        ptrdiff_t a_m = rows ? line[rows].read_step * x.at[rows] : x.n;
+        ptrdiff_t c_m = rows ? line[rows].step * y.at[rows] : y.n;
+        if (rows) line[rows].count = 1;
+        if (rows == 2 && y.c == 1 && lh.read_step * x.at[1] == m * a_m && lh.step * y.at[1] == m * c_m) {
+            m *= lh.count;  // the rows of the image follow each other
+            line[1].count = 1;
+        }
+        const int64_t loops = rows ? n : 1;
+        for (group = 0; group < g.groups; ++group) {
+            list(ld, lh, lw);
+            const float* from =
+                x.data + begin * x.n + group * g.k * x.c + ld.read * x.at[0] + lh.read * x.at[1] + lw.read * x.at[2];
+            float* to =
+                y.data + begin * y.n + group * g.j * y.c + ld.first * y.at[0] + lh.first * y.at[1] + lw.first * y.at[2];
+            const auto place = [&](int64_t i, int64_t p0, int64_t p1, int64_t p2, int64_t j) {
+                compute(from + i * x.n + p0 * ld.read_step * x.at[0] + p1 * lh.read_step * x.at[1] +
+                            p2 * lw.read_step * x.at[2],
+                        to + i * y.n + p0 * ld.step * y.at[0] + p1 * lh.step * y.at[1] + p2 * lw.step * y.at[2], m, a_m,
+                        c_m, j);
+            };
+            for (int64_t i = 0; i < loops; ++i)
+                if (rows)  // a panel of weights stays in L1 while the image passes
+                    for (int64_t j = 0; j < g.j; j += PANEL)
+                        for (int64_t p0 = 0; p0 < line[0].count; ++p0)
+                            for (int64_t p1 = 0; p1 < line[1].count; ++p1)
+                                for (int64_t p2 = 0; p2 < line[2].count; ++p2) place(i, p0, p1, p2, j);
+                else  // one position of all images stays in L1 while the panels pass
+                    for (int64_t p0 = 0; p0 < line[0].count; ++p0)
+                        for (int64_t p1 = 0; p1 < line[1].count; ++p1)
+                            for (int64_t p2 = 0; p2 < line[2].count; ++p2)
+                                for (int64_t j = 0; j < g.j; j += PANEL) place(i, p0, p1, p2, j);
+        }
+    }
+};
+
+// The part of a line that lies in [begin, end) of the axis's positions, counted line after line from `before`.
+Line part(Line line, int64_t before, int64_t begin, int64_t end) {
+    const int64_t from = most(begin - before, 0);
+    const int64_t to = end - before < line.count ? end - before : line.count;
+    line.first += from * line.step;
+    line.read += from * line.read_step;
+    line.count = to > from ? to - from : 0;
+    return line;
+}
+
+}  // namespace
+
+void plan(Call& call, Gather& g) {
+    const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2];
+    const int64_t rows = most(most(g.size[1], g.size[2]), g.n);
+    if (g.k == 1)  // then the stride of k is never taken; give it the value that uniform rows of weights have
+        for (int d = 0; d < SPATIAL; ++d)
+            if (g.taps[d] > 1) g.w_k = g.w_tap[d];
+    g.packed = lies_packed(g) ? 0 : align64(g.groups * g.j * taps * g.k * 4);
+    g.line_room = align64((g.size[0] + g.size[1] + g.size[2]) * (int64_t)sizeof(Line));
+    g.room = g.line_room + align64(taps * (int64_t)(sizeof(Tap) + sizeof(Run))) + align64(g.groups * g.j * 4) +
+             (g.to.c == 1 ? 0 : align64(rows * PANEL * 4));
+    call.ranks = worth(call, g.n * g.size[1]);
+    call.scratch = g.packed + call.ranks * g.room;
+}
+
+void run(const Gather& g, const Team& team, char* scratch) {
+    const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2];
+    float* weights = reinterpret_cast<float*>(scratch);
+    char* room = scratch + g.packed + team.rank * g.room;
+    Line* lines[SPATIAL];
+    int64_t count[SPATIAL];
+    lines[0] = reinterpret_cast<Line*>(room);
+    for (int d = 0; d < SPATIAL; ++d) {
+        count[d] = g.lines(g.axis[d], lines[d]);
+        if (d + 1 < SPATIAL) lines[d + 1] = lines[d] + count[d];
+    }
+    room += g.line_room;
+    Tap* list = reinterpret_cast<Tap*>(room);
+    room += align64(taps * (int64_t)(sizeof(Tap) + sizeof(Run)));
+    float* bias = reinterpret_cast<float*>(room);
+    room += align64(g.groups * g.j * 4);
+    if (g.bias)
+        for (int64_t j = 0; j < g.groups * g.j; ++j) bias[j] = g.bias[j * g.bias_step];
+    if (g.packed) {
+        const Range r = split(g.groups * ((g.j + PANEL - 1) / PANEL) * taps, team);
+        pack(g, weights, r.begin, r.end);
+        team.barrier();
+    }
+    Worker worker{g,
+                  g.packed ? weights : g.w,
+                  g.packed ? 0 : g.w_k,
+                  g.bias ? bias : nullptr,
+                  reinterpret_cast<Run*>(list + taps),
+                  list,
+                  reinterpret_cast<float*>(room)};
+
+    // Images are shared out whole where there are enough of them, else rows of images.
+    const bool whole = g.n >= 4 * team.size;
+    const int64_t h = g.size[1];
+    const Range mine = whole ? split(g.n, team) : split(g.n * h, team);
+    const int64_t first = whole || !h ? mine.begin : mine.begin / h,
+                  last = whole || !h ? mine.end : (mine.end + h - 1) / h;
+    for (int64_t i = first; i < last; i = whole ? last : i + 1) {
+        const int64_t top = whole ? 0 : most(mine.begin - i * h, 0), bottom = whole ? h : mine.end - i * h;
+        for (int64_t d = 0; d < count[0]; ++d)
+            for (int64_t r = 0, before = 0; r < count[1]; before += lines[1][r++].count) {
+                const Line row = part(lines[1][r], before, top, bottom);
+                if (row.count)
+                    for (int64_t c = 0; c < count[2]; ++c)
+                        worker.region(lines[0][d], row, lines[2][c], i, whole ? last : i + 1, whole);
+            }
+    }
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel

@@ -1,0 +1,24 @@
+// full: y[i] = value.
+//
+// ints: value, for integer and bool y.  floats: value, for float y.
+#include "move/value.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+bool full_prepare(Call& c) {
+    if (c.n_in != 0 || c.n_out != 1) return refuse(c, "expected no input and one output");
+    if (c.n_ints != 1 || c.n_floats != 1) return refuse(c, "expected one value");
+    c.bytes = (double)c.out[0].size() * item_size(c.out[0].dtype);
+    c.ranks = worth(c, c.out[0].size() / 1024 + 1);
+    return true;
+}
+
+void full_run(const Call& c, const Team& team, char*) {
+    const View& y = c.out[0];
+    const Value value = value_of(y.dtype, c.ints[0], c.floats[0]);
+    fill_elements(nest_of(y, y), item_size(y.dtype), y.data, value.bytes, team);
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel

@@ -1,0 +1,75 @@
+// softmax, log_softmax and their gradients.
+#include "softmax/softmax.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+namespace {
+
+bool prepare1(Call& c) {
+    if (c.n_in != 1 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected one input, one output and the axis");
+    if (c.in[0].dtype != F32 || c.out[0].dtype != F32) return refuse(c, "expected float32");
+    return plan_rows<2>(c, c.as<Rows<2>>() = {}, {&c.in[0], &c.out[0]}, {true, true}, 1, c.ints[0], 20);
+}
+bool prepare2(Call& c) {
+    if (c.n_in != 2 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected two inputs, one output and the axis");
+    if (!all_f32(c.in, 2) || c.out[0].dtype != F32) return refuse(c, "expected float32");
+    return plan_rows<3>(c, c.as<Rows<3>>() = {}, {&c.in[0], &c.in[1], &c.out[0]}, {true, true, true}, 1, c.ints[0], 8);
+}
+
+}  // namespace
+
+bool softmax_prepare(Call& c) { return prepare1(c); }
+bool log_softmax_prepare(Call& c) { return prepare1(c); }
+bool softmax_dx_prepare(Call& c) { return prepare2(c); }
+bool log_softmax_dx_prepare(Call& c) { return prepare2(c); }
+
+void softmax_run(const Call& c, const Team& team, char* scratch) {
+    const auto& r = c.as<Rows<2>>();
+    for_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
+        const float* x = row[0];
+        float* y = row[1];
+        const vf s = set1(exp_sum(x, row_max(x, r.n), y, r.n));
+        each_vector(
+            r.n, [=](int64_t i, int m) __attribute__((always_inline)) { store_m(y + i, div(load_m(y + i, m), s), m); });
+    });
+}
+
+void log_softmax_run(const Call& c, const Team& team, char* scratch) {
+    const auto& r = c.as<Rows<2>>();
+    for_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
+        const float* x = row[0];
+        float* y = row[1];
+        const float m = row_max(x, r.n);
+        const vf top = set1(m), log_s = set1(log_of(exp_sum(x, m, nullptr, r.n)));
+        each_vector(r.n, [=](int64_t i, int k) __attribute__((always_inline)) {
+            store_m(y + i, sub(sub(load_m(x + i, k), top), log_s), k);
+        });
+    });
+}
+
+void softmax_dx_run(const Call& c, const Team& team, char* scratch) {
+    const auto& r = c.as<Rows<3>>();
+    for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
+        const float *dy = row[0], *y = row[1];
+        float* dx = row[2];
+        const vf s = set1(row_dot(dy, y, r.n));
+        each_vector(r.n, [=](int64_t i, int m) __attribute__((always_inline)) {
+            store_m(dx + i, mul(sub(load_m(dy + i, m), s), load_m(y + i, m)), m);
+        });
+    });
+}
+
+void log_softmax_dx_run(const Call& c, const Team& team, char* scratch) {
+    const auto& r = c.as<Rows<3>>();
+    for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
+        const float *dy = row[0], *y = row[1];
+        float* dx = row[2];
+        const vf s = set1(row_sum(dy, r.n));
+        each_vector(r.n, [=](int64_t i, int m) __attribute__((always_inline)) {
+            store_m(dx + i, sub(load_m(dy + i, m), mul(vexp(load_m(y + i, m)), s)), m);
+        });
+    });
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel

@@ -1,0 +1,567 @@
+"""Layer: an Operation with state. What a call does, in which order, is in `__call__`; how state is found, in tracking.py."""
+
+import functools
+import inspect
+import math
+import threading
+import warnings
+
+from .. import dtypes, naming, tree
+from ..operation import (
+    KerasTensor,
+    Node,
+    Operation,
+    any_symbolic,
+    in_spec_scope,
+    spec_scope,
+    standardize_shape,
+    tensor_like,
+)
+from ..tensor import Tensor, as_tensor, is_tensor
+from ..tracking import Tracker
+from .arguments import Call, shapes_for
+from .input_spec import InputSpec, assert_input_compatibility
+
+_local = threading.local()
+
+
+class _Context:
+    """What an outermost layer call shares with the calls inside it."""
+
+    __slots__ = ("training",)
+
+    def __init__(self):
+        self.training = None
+
+
+def _wrap_build(original):
+    """`build` in the layer's name scope; afterwards the layer is built and takes no more state."""
+
+    @functools.wraps(original)
+    def build(self, *args, **kwargs):
+        if self._building:  # super().build(...)
+            original(self, *args, **kwargs)
+            return
+        object.__setattr__(self, "_building", True)
+        try:
+            with self._scope():
+                object.__setattr__(self, "_path", naming.current_path())
+                original(self, *args, **kwargs)
+        finally:
+            object.__setattr__(self, "_building", False)
+        bound = inspect.signature(original).bind(self, *args, **kwargs).arguments
+        shapes = dict(list(bound.items())[1:])
+        object.__setattr__(self, "_build_shapes", shapes)
+        self.built = True
+        self._tracker.locked = True
+
+    build._is_wrapped_build = True
+    return build
+
+
+class Layer(Operation):
+    """A function with state: weights, sublayers, losses. Subclasses define `call`, and `build(input_shape)` where weights depend on it.
+
+    Args:
+        activity_regularizer: a function of the outputs whose result is added to `losses`.
+        trainable: whether its variables are updated by training.
+        dtype: a dtype name or DTypePolicy for its variables and computation; default `floatx()`.
+        autocast: whether floating-point inputs are cast to the compute dtype.
+        name: default: the class's name in snake case, made unique.
+        input_shape: the shape of one sample, for the first layer of a Sequential.
+        input_dim: the same for one axis.
+
+    Example:
+        >>> import quernel as qn
+        >>> class Scale(qn.layers.Layer):
+        ...     def build(self, input_shape):
+        ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+        ...     def call(self, x):
+        ...         return x * self.scale
+        >>> layer = Scale()
+        >>> layer([[1.0, 2.0]] * qn.ones((1, 2))).shape, [w.path for w in layer.weights]
+        ((1, 2), ['scale/scale'])
+    """
+
+    _tracked_as = "layers"
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        build = cls.__dict__.get("build")
+        if build is not None and not getattr(build, "_is_wrapped_build", False):
+            cls.build = _wrap_build(build)
+
+    def __new__(cls, *args, **kwargs):
+        self = super().__new__(cls, *args, **kwargs)
+        put = functools.partial(object.__setattr__, self)
+        put("_tracker", Tracker())
+        put("_building", False)
+        put("_super_called", False)
+        return self
+
+    def __init__(self, *, activity_regularizer=None, trainable=True, dtype=None, autocast=True, name=None, **kwargs):
+        super().__init__(name=name)
+        self._super_called = True
+        self._dtype_policy = dtypes.policy(dtype)
+        if activity_regularizer is not None:
+            from .. import regularizers
+
+            activity_regularizer = regularizers.get(activity_regularizer)
+        self.activity_regularizer = activity_regularizer
+        input_dim = kwargs.pop("input_dim", None)
+        input_shape = kwargs.pop("input_shape", None if input_dim is None else (input_dim,))
+        self._input_shape_argument = None if input_shape is None else standardize_shape(input_shape)
+        if kwargs:
+            raise TypeError(f"{type(self).__name__}: unknown argument {next(iter(kwargs))!r}")
+        if not isinstance(trainable, bool):
+            raise ValueError(f"trainable: expected True or False, received {trainable!r}")
+        if not isinstance(autocast, bool):
+            raise ValueError(f"autocast: expected True or False, received {autocast!r}")
+        self.autocast = autocast
+        self.built = False
+        self._trainable = trainable
+        self._input_spec = None
+        self._path = None
+        self._parent_path = None
+        self._build_shapes = None
+        object.__setattr__(self, "_losses", [])
+        signature = inspect.signature(self.call)
+        object.__setattr__(self, "_call_signature", signature)
+        self._call_has_training_arg = "training" in signature.parameters
+        self._call_has_mask_arg = "mask" in signature.parameters
+        self._supports_masking = type(self).compute_mask is not Layer.compute_mask
+        self._convert_input_args = True
+        self._allow_non_tensor_positional_args = False
+
+    # --- attributes
+
+    def __setattr__(self, name, value):
+        object.__setattr__(self, name, self._tracker.track(value))
+
+    def __delattr__(self, name):
+        value = getattr(self, name)
+        object.__delattr__(self, name)
+        self._tracker.remove(value)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+    def _check_super_called(self):
+        if not self._super_called:
+            raise RuntimeError(
+                f"layer {type(self).__name__}: expected `super().__init__()` as the first statement of `__init__`; it was not called"
+            )
+
+    @property
+    def path(self):
+        """The names of the layers that it was built in and its own, joined by "/"; None until it is built."""
+        return self._path
+
+    @property
+    def input_spec(self):
+        """InputSpec, or structure of them, that inputs are checked against; or None."""
+        return self._input_spec
+
+    @input_spec.setter
+    def input_spec(self, value):
+        for spec in tree.flatten(value):
+            if spec is not None and not isinstance(spec, InputSpec):
+                raise TypeError(f"input_spec: expected InputSpec, received {type(spec).__name__}")
+        self._input_spec = value
+
+    @property
+    def supports_masking(self):
+        """Whether masks pass through this layer."""
+        return self._supports_masking
+
+    @supports_masking.setter
+    def supports_masking(self, value):
+        self._supports_masking = bool(value)
+
+    @property
+    def dtype_policy(self):
+        return self._dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value):
+        if self.built and self.weights:
+            raise ValueError(
+                f"layer {self.name!r}: expected a dtype policy before the layer is built, received {value!r}"
+            )
+        self._dtype_policy = dtypes.policy(value)
+
+    @property
+    def compute_dtype(self):
+        """The dtype it computes in."""
+        return self._dtype_policy.compute_dtype
+
+    @property
+    def variable_dtype(self):
+        """The dtype of its weights."""
+        return self._dtype_policy.variable_dtype
+
+    dtype = variable_dtype
+
+    @property
+    def input_dtype(self):
+        """The dtype that floating-point inputs are cast to."""
+        return self.compute_dtype
+
+    # --- building
+
+    def _scope(self):
+        if self._parent_path is None:
+            object.__setattr__(self, "_parent_path", naming.current_path())
+        return naming.name_scope(self.name, self, self._parent_path)
+
+    def build(self, input_shape=None):
+        """Makes the weights; called once, before the first call, with the shape of its first input (or one argument
+        `<name>_shape` for each tensor argument of `call`). Without one of its own, sublayers are built as `call` reaches them.
+        """
+        self._check_super_called()
+
+    def _maybe_build(self, call):
+        if self.built:
+            return
+        if type(self).build is Layer.build:
+            self.build(call.first_shape())
+            return
+        self.build(**shapes_for(self.build, call, type(self).__name__))
+        self._assert_input_compatibility(call.first)
+
+    def _assert_input_compatibility(self, value):
+        if self._input_spec is not None:
+            assert_input_compatibility(self._input_spec, value, self.name)
+
+    def get_build_config(self):
+        """What `build_from_config` needs to build an equal layer."""
+        if self._build_shapes is None:
+            return None
+        if len(self._build_shapes) == 1:
+            return {"input_shape": next(iter(self._build_shapes.values()))}
+        return {"shapes_dict": dict(self._build_shapes)}
+
+    def build_from_config(self, config):
+        """Builds from what `get_build_config` returned."""
+        if config and "input_shape" in config:
+            self.build(tree.map_shapes(tuple, config["input_shape"]) if config["input_shape"] is not None else None)
+        elif config and "shapes_dict" in config:
+            self.build(**{k: tree.map_shapes(tuple, v) for k, v in config["shapes_dict"].items()})
+
+    def add_weight(
+        self, shape=None, initializer=None, dtype=None, trainable=True, regularizer=None, constraint=None, name=None
+    ):
+        """Makes a Variable that belongs to this layer.
+
+        Args:
+            shape: without None; default () .
+            initializer: name, function or array; default "glorot_uniform" for floats and "zeros" for others.
+            dtype: default: the layer's variable dtype.
+            trainable: whether training updates it.
+            regularizer: function of it whose result is added to `losses`, or its name.
+            constraint: function applied after each update, or its name.
+            name: the last part of its path.
+        """
+        self._check_super_called()
+        from ..variable import Variable
+
+        dtype = self.variable_dtype if dtype is None else dtypes.standardize_dtype(dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
+        if isinstance(initializer, (str, dict)):
+            from .. import initializers
+
+            initializer = initializers.get(initializer)
+        with self._scope():
+            variable = Variable(
+                initializer, shape=() if shape is None else shape, dtype=dtype, trainable=trainable, name=name
+            )
+        if regularizer is not None:
+            from .. import regularizers
+
+            variable.regularizer = regularizers.get(regularizer)
+        if constraint is not None:
+            from .. import constraints
+
+            variable.constraint = constraints.get(constraint)
+        self._tracker.add(variable)
+        if not self.trainable:
+            variable.trainable = False
+        return variable
+
+    # --- calling
+
+    def __call__(self, *args, **kwargs):
+        """Runs `call`, in this order: convert and cast inputs, check them against `input_spec`, build, settle `training`
+        (argument, else outer call, else `call`'s default, else False), hand over masks, call, collect losses, set output masks.
+        """
+        self._check_super_called()
+        original = args, kwargs
+        if self._convert_input_args:
+            args, kwargs = self._convert(args, kwargs)
+        symbolic = any_symbolic(args, kwargs)
+        call = Call(self._call_signature, args, kwargs, self._allow_non_tensor_positional_args, self.name)
+        self._assert_input_compatibility(call.first)
+        if not self.built:
+            with self._scope():
+                self._maybe_build(call)
+        context = getattr(_local, "context", None)
+        outermost = context is None
+        if outermost:
+            context = _local.context = _Context()
+            self._clear_losses()
+        inherited = context.training
+        try:
+            self._settle_training(call, context)
+            masks = call.hand_over_masks(self._call_signature)
+            if self._tracker.layers:
+                with self._scope():
+                    outputs = self._run(call, symbolic)
+            else:
+                outputs = self._run(call, symbolic)
+            if not symbolic and self.activity_regularizer is not None:
+                for output in tree.flatten(outputs):
+                    if is_tensor(output):
+                        self.add_loss(self.activity_regularizer(output))
+            if masks is not None:
+                self._set_masks(call, outputs, masks)
+        finally:
+            context.training = inherited
+            if outermost:
+                _local.context = None
+        if symbolic and not in_spec_scope():
+            Node(self, *original, outputs)
+        return outputs
+
+    def _run(self, call, symbolic):
+        if symbolic:
+            return self.compute_output_spec(*call.args, **call.kwargs)
+        return self.call(*call.args, **call.kwargs)
+
+    def _convert(self, args, kwargs):
+        if not kwargs and len(args) == 1 and type(args[0]) is Tensor:
+            return (self._convert_one(args[0]),), kwargs
+        return tree.map_structure(self._convert_one, args), tree.map_structure(self._convert_one, kwargs)
+
+    def _convert_one(self, value):
+        if isinstance(value, KerasTensor):
+            if self.autocast and value.dtype != self.compute_dtype and dtypes.is_float(value.dtype):
+                cast = KerasTensor(value.shape, self.compute_dtype, name=value.name)
+                if getattr(value, "_keras_mask", None) is not None:
+                    cast._keras_mask = value._keras_mask
+                return cast
+            return value
+        if not isinstance(value, Tensor):
+            if not (is_tensor(value) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")) or isinstance(
+                value, type
+            ):
+                return value
+            value = as_tensor(value, name=self.name)
+        dtype = value._array.dtype
+        if self.autocast and dtype.kind == "f" and dtype.name != self.compute_dtype:
+            cast = as_tensor(value, self.name, self.compute_dtype)
+            if getattr(value, "_keras_mask", None) is not None:
+                cast._keras_mask = value._keras_mask
+            return cast
+        return value
+
+    def _settle_training(self, call, context):
+        given = call.given.get("training")
+        if given is not None:
+            context.training = given
+        if not self._call_has_training_arg:
+            call.kwargs.pop("training", None)
+            return
+        value = context.training
+        if value is None:
+            value = self._call_signature.parameters["training"].default
+            value = False if value is None or value is inspect.Parameter.empty else value
+        call.set("training", value)
+
+    def _set_masks(self, call, outputs, masks):
+        if not self.supports_masking:
+            warnings.warn(
+                f"layer {self.name!r} ({type(self).__name__}) received an input with a mask and does not pass masks on: "
+                f"layers after it will not see the mask",
+                stacklevel=3,
+            )
+            return
+        flat = tree.flatten(outputs)
+        if all(getattr(o, "_keras_mask", None) is not None for o in flat):
+            return
+        new = self.compute_mask(call.first, masks)
+        if new is None:
+            return
+        for output, mask in zip(flat, tree.flatten(new)):
+            if mask is not None and getattr(output, "_keras_mask", None) is None:
+                output._keras_mask = mask
+
+    def compute_mask(self, inputs, previous_mask):
+        """The mask of the outputs for the mask of the inputs; by default the same."""
+        return previous_mask
+
+    def call(self, *args, **kwargs):
+        raise TypeError(f"layer {type(self).__name__} defines no `call`")
+
+    def compute_output_shape(self, *args, **kwargs):
+        """The shape of the outputs for the shape of the inputs; by default `call` runs on the shapes alone."""
+        args = [tree.map_shapes(KerasTensor, a) for a in args]
+        kwargs = {k.removesuffix("_shape"): tree.map_shapes(KerasTensor, v) for k, v in kwargs.items()}
+        outputs = self.compute_output_spec(*args, **kwargs)
+        return tree.map_structure(lambda t: t.shape, outputs)
+
+    def compute_output_spec(self, *args, **kwargs):
+        """KerasTensors like the outputs: from `compute_output_shape` where the class has one, else `call` runs on the shapes."""
+        if type(self).compute_output_shape is not Layer.compute_output_shape:
+            call = Call(self._call_signature, args, kwargs, True, self.name)
+            shapes = self.compute_output_shape(**shapes_for(self.compute_output_shape, call, type(self).__name__))
+            return tree.map_shapes(lambda s: KerasTensor(s, self.compute_dtype), shapes)
+        with spec_scope():
+            outputs = self.call(*args, **kwargs)
+        return tree.map_structure(lambda t: KerasTensor(t.shape, t.dtype) if tensor_like(t) else t, outputs)
+
+    # --- losses
+
+    def add_loss(self, loss):
+        """Adds a scalar Tensor, or a structure of them, to `losses`, from within `call`."""
+        for value in tree.flatten(loss):
+            if isinstance(value, KerasTensor):
+                continue  # only shapes are wanted
+            if not is_tensor(value):
+                raise ValueError(f"add_loss: expected a Tensor, received {type(value).__name__}")
+            self._losses.append(value)
+
+    @property
+    def losses(self):
+        """Scalars of the last outermost call: from `add_loss`, here and in sublayers, and from the regularizers of weights."""
+        losses = [loss for layer in self._flatten_layers() for loss in layer._losses]
+        losses.extend(v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None)
+        return losses
+
+    def _clear_losses(self):
+        if self._losses:
+            self._losses.clear()
+        for layer in self._tracker.layers:
+            layer._clear_losses()
+
+    def _flatten_layers(self, include_self=True, recursive=True):
+        found = [self] if include_self else []
+        seen, queue = set(), list(self._tracker.layers)
+        while queue:
+            layer = queue.pop(0)
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                found.append(layer)
+                if recursive:
+                    queue[:0] = layer._tracker.layers
+        return found
+
+    # --- state
+
+    @property
+    def _layers(self):
+        return self._tracker.layers
+
+    def _own_weights(self):
+        return self._tracker.trainable_variables + self._tracker.non_trainable_variables
+
+    @property
+    def variables(self):
+        """All its state: weights and seeds, here and in sublayers; not that of metrics."""
+        own = self._own_weights() + [g.state for g in self._tracker.seed_generators]
+        return _unique(own, *(layer.variables for layer in self._tracker.layers))
+
+    @property
+    def weights(self):
+        """Its variables and those of its sublayers, without seeds and metrics: trainable ones of a layer first."""
+        return _unique(self._own_weights(), *(layer.weights for layer in self._tracker.layers))
+
+    @property
+    def trainable_variables(self):
+        return [v for v in self.variables if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_variables(self):
+        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
+
+    @property
+    def trainable_weights(self):
+        return [v for v in self.weights if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self):
+        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
+
+    @property
+    def metrics(self):
+        """The metrics among its attributes and those of its sublayers."""
+        return [*self._tracker.metrics, *(m for layer in self._tracker.layers for m in layer.metrics)]
+
+    @property
+    def metrics_variables(self):
+        return [v for metric in self.metrics for v in metric.variables]
+
+    @property
+    def trainable(self):
+        """Whether training updates its weights; setting it sets it for its weights and sublayers too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        value = bool(value)
+        self._trainable = value
+        for variable in self._tracker.trainable_variables:
+            variable.trainable = value
+        for layer in self._tracker.layers:
+            layer.trainable = value
+
+    def get_weights(self):
+        """The values of `weights` as fresh NumPy arrays."""
+        return [v.numpy() for v in self.weights]
+
+    def set_weights(self, weights):
+        """Gives `weights` new values, all or none: a list of arrays as `get_weights` returns."""
+        mine = self.weights
+        if len(mine) != len(weights):
+            raise ValueError(f"set_weights: layer {self.name!r}: expected {len(mine)} arrays, received {len(weights)}")
+        values = [as_tensor(w, name=v.path) for v, w in zip(mine, weights)]
+        for variable, value in zip(mine, values):
+            if variable.shape != value.shape:
+                raise ValueError(
+                    f"set_weights: {variable.path}: expected shape {variable.shape}, received {value.shape}"
+                )
+        for variable, value in zip(mine, values):
+            variable.assign(value)
+
+    def count_params(self):
+        """How many numbers its weights hold."""
+        if not self.built:
+            raise ValueError(
+                f"count_params: layer {self.name!r}: expected a layer that is built, received one that is not: call it, or `build` it"
+            )
+        return sum(math.prod(v.shape) for v in self.weights)
+
+    # --- configuration
+
+    def get_config(self):
+        """The arguments of `__init__`. A subclass with arguments of its own that are not plain values extends it."""
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self._dtype_policy.name}
+        if self.activity_regularizer is not None:
+            from .. import regularizers
+
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        if type(self).get_config is Layer.get_config:
+            return self._config_of_init(config)
+        return config
+
+
+Layer.build = _wrap_build(Layer.build)
+
+
+def _unique(*groups):
+    """The variables of the groups in order, each once."""
+    found = {}
+    for group in groups:
+        for variable in group:
+            found.setdefault(id(variable), variable)
+    return list(found.values())

@@ -1,0 +1,253 @@
+"""Variable: an array that keeps its place in memory while its value changes; Tensors read from it keep the old value.
+
+Reading gives a Reader, a Tensor on the variable's own memory. Before a write, the Readers that are still alive (and views made
+from them) get a copy of the old contents, so Tensors are immutable and a training step, where none is alive, copies nothing.
+"""
+
+import weakref
+
+import numpy as np
+
+from . import autograd, dtypes, naming
+from .kernels.kernel import empty
+from .tensor import Operators, Tensor, as_tensor
+
+
+class Reader(Tensor):
+    """A Tensor on the memory of a variable. `_variable` is that variable, None once the Tensor has memory of its own."""
+
+    __slots__ = ("_variable",)
+
+    def __init__(self, array, variable):
+        self._array = array
+        self._variable = variable
+        readers = variable._readers
+        readers.add(weakref.ref(self, readers.discard))
+
+    def __array__(self, dtype=None, copy=None):
+        return Tensor.__array__(self, dtype, True)  # a view would change with the variable
+
+
+def derived(array, inputs):
+    """The Tensor for an op's result: a Reader when it is a view of a variable's memory."""
+    for value in inputs:
+        if type(value) is Reader and value._variable is not None:
+            storage = value._variable._array
+            if array is storage or array.base is storage:
+                return Reader(array, value._variable)
+    return Tensor(array)
+
+
+class Variable(Operators):
+    """A value that can be assigned to: weights, statistics, counters. Its memory never moves.
+
+    Args:
+        initializer: the initial value, or an initializer called as `initializer(shape, dtype=dtype)`, or the name of one.
+        shape: required with an initializer, else taken from the value.
+        dtype: default: the value's dtype, `floatx()` with an initializer.
+        trainable: whether a GradientTape watches it when it is read.
+        name: its last part in `path`; default "variable", "variable_1", ...
+
+    Raises:
+        ValueError: for an initializer without a full shape.
+
+    Example:
+        >>> import quernel as qn
+        >>> v = qn.Variable([1.0, 2.0], name="v")
+        >>> before = v.value
+        >>> _ = v.assign([3.0, 4.0])
+        >>> before.numpy(), v.numpy()
+        (array([1., 2.], dtype=float32), array([3., 4.], dtype=float32))
+    """
+
+    _tracked_as = "variables"
+
+    def __init__(self, initializer, shape=None, dtype=None, trainable=True, name=None):
+        self._name = naming.check_name(name) if name is not None else naming.auto_name(type(self).__name__)
+        scope = naming.current_path()
+        self._path = f"{scope}/{self._name}" if scope else self._name
+        self._trainable = bool(trainable)
+        self._regularizer = None
+        self._constraint = None
+        if isinstance(initializer, str):
+            from . import initializers
+
+            initializer = initializers.get(initializer)
+        if callable(initializer):
+            dtype = dtypes.standardize_dtype(dtype)
+            initializer = initializer(self._full_shape(shape), dtype=dtype)
+        value = as_tensor(initializer, "initializer", dtype)
+        if shape is not None and tuple(shape) != value.shape:
+            raise ValueError(
+                f"Variable {self._path}: expected shape {tuple(shape)}, received a value of shape {value.shape}"
+            )
+        self._readers = set()  # weak references to the Readers alive
+        self._reader = None  # the Reader that repeated reads outside of tapes share
+        self._array = empty(value.shape, value._array.dtype)
+        self._write(value)
+
+    def _full_shape(self, shape):
+        if shape is None:
+            raise ValueError(f"Variable {self._path}: expected a shape beside an initializer, received None")
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if any(n is None for n in shape):
+            raise ValueError(f"Variable {self._path}: expected a shape without None, received {shape}")
+        return shape
+
+    # --- reading
+
+    @property
+    def value(self):
+        """The present value as a Tensor, which later assignments do not change. Under a GradientTape, reading watches."""
+        stack = autograd.tapes()
+        if stack:
+            return autograd.read(self, stack)
+        return self._cached_reader()
+
+    def __quernel_tensor__(self):
+        return self.value
+
+    def _cached_reader(self):
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = Reader(self._array, self)
+        return reader
+
+    def _new_reader(self):
+        return Reader(self._array, self)
+
+    def numpy(self):
+        """A fresh NumPy copy."""
+        return self._array.copy()
+
+    def __array__(self, dtype=None, copy=None):
+        return self._array.astype(self._array.dtype if dtype is None else dtype)
+
+    def __quernel_array__(self, name):
+        if autograd.tapes() and (self._trainable or any(id(self) in t._reads for t in autograd.tapes())):
+            raise TypeError(
+                f"{name}: received a Variable that a GradientTape watches; kernels record nothing. "
+                f"Use quernel.ops, or pass .numpy() to leave the tape"
+            )
+        return self._array
+
+    # --- writing
+
+    def _prepare_write(self):
+        """The storage, for a kernel that writes it in place; Tensors read before keep the old value.
+
+        Whoever writes takes the arrays of all other operands after this call: one of them may be such a Tensor.
+        """
+        self._reader = None
+        if self._readers:
+            self._detach()
+        return self._array
+
+    def _detach(self):
+        from . import kernels
+
+        whole = None
+        for reference in list(self._readers):
+            reader = reference()
+            if reader is None:
+                continue
+            if reader._array is self._array:
+                if whole is None:
+                    whole = kernels.copy(self._array)
+                reader._array = whole
+            else:
+                reader._array = kernels.copy(reader._array)
+            reader._variable = None
+        self._readers.clear()
+
+    def _operand(self, value, what):
+        value = as_tensor(value, what, self.dtype)
+        if value.shape != self.shape:
+            raise ValueError(f"{what}: Variable {self._path}: expected shape {self.shape}, received {value.shape}")
+        return value
+
+    def _write(self, value):
+        storage = self._prepare_write()
+        np.copyto(storage, value._array)
+
+    def assign(self, value):
+        """Gives it a new value of the same shape, cast to its dtype. Returns the new value."""
+        self._write(self._operand(value, "assign"))
+        return self.value
+
+    def assign_add(self, value):
+        """Adds `value`, of the same shape. Returns the new value."""
+        value = self._operand(value, "assign_add")
+        storage = self._prepare_write()
+        np.add(storage, value._array, out=storage)
+        return self.value
+
+    def assign_sub(self, value):
+        """Subtracts `value`, of the same shape. Returns the new value."""
+        value = self._operand(value, "assign_sub")
+        storage = self._prepare_write()
+        np.subtract(storage, value._array, out=storage)
+        return self.value
+
+    # --- properties
+
+    @property
+    def shape(self):
+        return self._array.shape
+
+    @property
+    def dtype(self):
+        return self._array.dtype.name
+
+    @property
+    def ndim(self):
+        return self._array.ndim
+
+    @property
+    def size(self):
+        return self._array.size
+
+    @property
+    def name(self):
+        """The last part of `path`."""
+        return self._name
+
+    @property
+    def path(self):
+        """The names of the layers it was made in and its own, joined by "/"."""
+        return self._path
+
+    @property
+    def trainable(self):
+        """Whether tapes watch it when it is read, and optimizers update it."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        self._trainable = bool(value)
+
+    @property
+    def regularizer(self):
+        """A function of the value whose result the layer adds to its losses, or None."""
+        return self._regularizer
+
+    @regularizer.setter
+    def regularizer(self, value):
+        if value is not None and not callable(value):
+            raise ValueError(f"regularizer: expected a function or None, received {value!r}")
+        self._regularizer = value
+
+    @property
+    def constraint(self):
+        """A function applied to the value after each update, or None."""
+        return self._constraint
+
+    @constraint.setter
+    def constraint(self, value):
+        if value is not None and not callable(value):
+            raise ValueError(f"constraint: expected a function or None, received {value!r}")
+        self._constraint = value
+
+    def __repr__(self):
+        value = np.array2string(self._array, separator=", ", threshold=1000, edgeitems=3)
+        return f"<quernel.Variable path={self._path}, shape={self.shape}, dtype={self.dtype}, value={value}>"

@@ -1,0 +1,58 @@
+"""softmax and log_softmax: hand-computed values, infinities, large inputs, errors, axis=None."""
+
+import numpy as np
+import pytest
+
+import quernel as qn
+from quernel import kernels as k
+from quernel.testing import engines
+
+ENGINES = engines()
+INF = np.inf
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_values(engine):
+    x = np.log(np.array([[1, 2, 5], [3, 3, 2]], "float32"))
+    with engine:
+        assert np.allclose(k.softmax(x), [[0.125, 0.25, 0.625], [0.375, 0.375, 0.25]], rtol=1e-6)
+        assert np.allclose(k.softmax(x, axis=0), [[0.25, 0.4, 5 / 7], [0.75, 0.6, 2 / 7]], rtol=1e-6)
+        assert np.allclose(k.log_softmax(x), np.log([[0.125, 0.25, 0.625], [0.375, 0.375, 0.25]]), rtol=1e-6)
+        dx = k.softmax_dx(np.array([1, 0, 0], "float32"), np.array([0.5, 0.25, 0.25], "float32"))
+        assert dx.tolist() == [0.25, -0.125, -0.125]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_extremes(engine):
+    x = np.array([[3e38, 3e38, -3e38], [-INF, 0, -INF], [-INF] * 3, [INF, 0, 0], [np.nan, 0, 0]], "float32")
+    with engine:
+        y, z = k.softmax(x), k.log_softmax(x)
+    assert y[:2].tolist() == [[0.5, 0.5, 0], [0, 1, 0]] and np.isnan(y[2:]).all() and np.isnan(z[2:]).all()
+    assert np.allclose(z[:2], [[-np.log(2), -np.log(2), -INF], [-INF, 0, -INF]])
+
+
+@pytest.mark.parametrize("n", [1, 10, 1000, 5000])
+def test_rows_do_not_see_each_other(n):
+    x = np.random.default_rng(n).standard_normal((6, n)).astype("float32")
+    whole = k.softmax(x)
+    assert all(np.array_equal(k.softmax(x[i : i + 1]), whole[i : i + 1]) for i in range(6))
+    assert np.array_equal(k.softmax(np.ascontiguousarray(x.T), axis=0), whole.T)
+    assert np.allclose(whole.sum(1, dtype="float64"), 1, atol=1e-5)
+
+
+def test_axis_none_takes_all_elements():
+    x = np.arange(6, dtype="float32").reshape(2, 3)
+    assert np.allclose(qn.ops.softmax(x, None).numpy(), np.exp(x) / np.exp(x).sum())
+    assert qn.ops.log_softmax(x, None).shape == (2, 3)
+
+
+def test_errors():
+    x = np.zeros((2, 3), "float32")
+    with pytest.raises(ValueError, match=r"softmax: axis: expected a value in \[-2, 2\), received 2"):
+        k.softmax(x, axis=2)
+    with pytest.raises(TypeError, match="log_softmax: x: expected a float dtype, received int32"):
+        k.log_softmax(np.zeros(3, "int32"))
+    with pytest.raises(ValueError, match=r"softmax_dx: dy: expected y's shape \(2, 3\), received \(2, 2\)"):
+        k.softmax_dx(x[:, :2], x)
+    with pytest.raises(ValueError, match=r"softmax: axis: expected a value in \[0, 0\)"):
+        k.softmax(np.float32(1))
