@@ -1,0 +1,142 @@
+// Pooling backward: max_pool_dx, average_pool_dx and their global forms.
+//
+// Two ways through, chosen by the geometry alone (never by strides or threads):
+//   tiled    windows neither overlap nor leave gaps nor stick out: every element of dx is stored once, rows are split among ranks.
+//   general  dx is cleared, then each window adds to its taps, windows in ascending order; images (and groups of 64 channels)
+//            are split among ranks, so that one rank owns every sum.
+#include "pool/pool.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+constexpr int64_t GROUP = 64;  // channels a piece: whole cache lines, 4 vectors of 16
+
+static int64_t groups(const Windows& g) { return (g.c + GROUP - 1) / GROUP; }
+static int64_t pieces(const Windows& g) { return g.tiled ? g.rows() : g.n * groups(g); }
+
+// +0 into dx[n, d0:d1, h0:h1, w0:w1, c0:c1].
+static void clear(const Windows& g, float* dx, int64_t n, Range d, Range h, Range w, Range c) {
+    for (int64_t i = d.begin; i < d.end; ++i)
+        for (int64_t j = h.begin; j < h.end; ++j)
+            for (int64_t k = w.begin; k < w.end; ++k) {
+                float* p = dx + g.big.at(n, i, j, k);
+                each_lanes(g.unit, c.begin, c.end, [&](auto count, auto lanes, int64_t c0) {
+                    for (int v = 0; v < decltype(count)::value; ++v)
+                        lanes.store(p + c0 * g.big.c + v * VL, g.big.c, zero());
+                });
+            }
+}
+
+// What the windows drop at the far end of each axis (11 columns pooled by 2 leave one), owned by the rank of the last row before it.
+static void clear_rest(const Windows& g, float* dx, int64_t row) {
+    const Axis &D = g.axis[0], &H = g.axis[1], &W = g.axis[2];
+    const int64_t h = row % H.out, d = row / H.out % D.out, n = row / H.out / D.out;
+    const Range all{0, g.c};
+    const Range ds{d * D.pool, (d + 1) * D.pool}, hs{h * H.pool, (h + 1) * H.pool};
+    clear(g, dx, n, ds, hs, {W.out * W.pool, W.in}, all);
+    if (h == H.out - 1) clear(g, dx, n, ds, {H.out * H.pool, H.in}, {0, W.in}, all);
+    if (h == H.out - 1 && d == D.out - 1) clear(g, dx, n, {D.out * D.pool, D.in}, {0, H.in}, {0, W.in}, all);
+}
+
+// spread(window, begin, end, tiled) for every window and its channels: stores into (tiled) or adds to the window's taps.
+template <class Spread>
+static void each_piece(const Windows& g, float* dx, const Team& team, Spread spread) {
+    const Range mine = split(pieces(g), team);
+    if (g.tiled) {
+        for (int64_t row = mine.begin; row < mine.end; ++row) {
+            each_window(g, row, [&](const Window& t) { spread(t, Range{0, g.c}, Count<1>{}); });
+            clear_rest(g, dx, row);
+        }
+        return;
+    }
+    const int64_t rows = g.axis[0].out * g.axis[1].out;
+    for (int64_t piece = mine.begin; piece < mine.end; ++piece) {
+        const int64_t n = piece / groups(g), c0 = piece % groups(g) * GROUP;
+        const Range c{c0, c0 + GROUP < g.c ? c0 + GROUP : g.c};
+        clear(g, dx, n, {0, g.axis[0].in}, {0, g.axis[1].in}, {0, g.axis[2].in}, c);
+        for (int64_t row = n * rows; row < (n + 1) * rows; ++row)
+            each_window(g, row, [&](const Window& t) { spread(t, c, Count<0>{}); });
+    }
+}
+
+// ---- max ----
+
+static bool max_dx_prepare(Call& c, bool global) {
+    Windows& g = c.as<Windows>();
+    if (c.n_in != 3 || c.n_out != 1) return refuse(c, "expected dy, x, y and one output");
+    if (!all_f32(c.in, 3) || !all_f32(c.out, 1)) return refuse(c, "expected float32");
+    const View &dy = c.in[0], &x = c.in[1], &y = c.in[2], &dx = c.out[0];
+    if (!(global ? global_window(c, g, dx, dy) : sliding_windows(c, g, dx, dy))) return false;
+    if (!further(c, g, x, dx, g.big2) || !further(c, g, y, dy, g.small2)) return false;
+    estimate_windows(c, g, 2, 2, pieces(g));
+    return true;
+}
+bool max_pool_dx_prepare(Call& c) { return max_dx_prepare(c, false); }
+bool global_max_pool_dx_prepare(Call& c) { return max_dx_prepare(c, true); }
+
+void max_pool_dx_run(const Call& c, const Team& team, char*) {
+    const Windows& g = c.as<Windows>();
+    const View &dy = c.in[0], &x = c.in[1], &y = c.in[2];
+    float* const dx = c.out[0].f32w();
+    each_piece(g, dx, team, [&](const Window& t, Range channels, auto tiled) {
+        const float* from = dy.f32() + g.small.at(t.n, t.o[0], t.o[1], t.o[2]);
+        const float* largest = y.f32() + g.small2.at(t.n, t.o[0], t.o[1], t.o[2]);
+        each_lanes(g.unit, channels.begin, channels.end, [&](auto count, auto lanes, int64_t c0) {
+            constexpr int V = decltype(count)::value;
+            for (int v = 0; v < V; ++v) {
+                const vf gradient = lanes.load(from + c0 * g.small.c + v * VL, g.small.c);
+                const Match match(lanes.load(largest + c0 * g.small2.c + v * VL, g.small2.c));
+                vm open = first_n(VL);
+                for (int64_t d = t.d.begin; d < t.d.end; ++d)
+                    for (int64_t h = t.h.begin; h < t.h.end; ++h)
+                        for (int64_t w = t.w.begin; w < t.w.end; ++w) {
+                            const float* p = x.f32() + g.big2.at(t.n, d, h, w) + c0 * g.big2.c + v * VL;
+                            float* q = dx + g.big.at(t.n, d, h, w) + c0 * g.big.c + v * VL;
+                            const vm hit = m_and(open, match(lanes.load(p, g.big2.c)));
+                            open = m_and(open, m_not(hit));
+                            vf value = select(hit, gradient, zero());
+                            if (!decltype(tiled)::value) value = add(lanes.load(q, g.big.c), value);
+                            lanes.store(q, g.big.c, value);
+                        }
+            }
+        });
+    });
+}
+void global_max_pool_dx_run(const Call& c, const Team& team, char* scratch) { max_pool_dx_run(c, team, scratch); }
+
+// ---- average ----
+
+static bool average_dx_prepare(Call& c, bool global) {
+    Windows& g = c.as<Windows>();
+    if (c.n_in != 1 || c.n_out != 1) return refuse(c, "expected one input and one output");
+    if (!all_f32(c.in, 1) || !all_f32(c.out, 1)) return refuse(c, "expected float32");
+    if (!(global ? global_window(c, g, c.out[0], c.in[0]) : sliding_windows(c, g, c.out[0], c.in[0]))) return false;
+    estimate_windows(c, g, 1, 1, pieces(g));
+    return true;
+}
+bool average_pool_dx_prepare(Call& c) { return average_dx_prepare(c, false); }
+bool global_average_pool_dx_prepare(Call& c) { return average_dx_prepare(c, true); }
+
+void average_pool_dx_run(const Call& c, const Team& team, char*) {
+    const Windows& g = c.as<Windows>();
+    float* const dx = c.out[0].f32w();
+    each_piece(g, dx, team, [&](const Window& t, Range channels, auto tiled) {
+        const float* from = c.in[0].f32() + g.small.at(t.n, t.o[0], t.o[1], t.o[2]);
+        const vf number = set1((float)t.count());
+        each_lanes(g.unit, channels.begin, channels.end, [&](auto count, auto lanes, int64_t c0) {
+            constexpr int V = decltype(count)::value;
+            vf share[V];
+            for (int v = 0; v < V; ++v) share[v] = div(lanes.load(from + c0 * g.small.c + v * VL, g.small.c), number);
+            each_tap(t, dx + t.n * g.big.n, g.big, [&](float* p) {
+                for (int v = 0; v < V; ++v) {
+                    float* q = p + c0 * g.big.c + v * VL;
+                    lanes.store(q, g.big.c, decltype(tiled)::value ? share[v] : add(lanes.load(q, g.big.c), share[v]));
+                }
+            });
+        });
+    });
+}
+void global_average_pool_dx_run(const Call& c, const Team& team, char* scratch) { average_pool_dx_run(c, team, scratch); }
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
