@@ -1,13 +1,16 @@
 // fold over rows: an array (rows..., c) summed over its rows, channel by channel, in a fixed tree.
 //
 // The tree is a function of (rows, c) alone:
-//   * c < 64: g = the largest power of two with g * c <= 64 rows lie side by side, so that 64 virtual lanes are busy; else g = 1.
-//   * a chunk is 64 * g rows; row r of a chunk belongs to chain r mod g; a chain adds its up to 64 rows in order, from +0.
+//   * c < 64: g = the largest power of two with g * c <= 64 rows lie side by side, so that 64 virtual lanes are busy;
+//   else g = 1.
+//   * a chunk is 64 * g rows; row r of a chunk belongs to chain r mod g; a chain adds its up to 64 rows in order, from
+//   +0.
 //   * the g chains of a chunk are added pairwise (chain i += chain i + h for h = g/2, ..., 1), then the chunks pairwise
 //     (chunk i += chunk i + s for s = 1, 2, 4, ... and i a multiple of 2s).
-// Ranks share tiles (a chunk of up to 64 channels), meet at a barrier, then share the channels of the tree over chunks: the bits
-// depend on neither threads nor vector width. A tile is at most 4096 floats; one whose rows are not evenly spaced in memory, or
-// whose channels are not neighbours, is first copied into a buffer of that size, so every layout runs the same code.
+// Ranks share tiles (a chunk of up to 64 channels), meet at a barrier, then share the channels of the tree over chunks:
+// the bits depend on neither threads nor vector width. A tile is at most 4096 floats; one whose rows are not evenly
+// spaced in memory, or whose channels are not neighbours, is first copied into a buffer of that size, so every layout
+// runs the same code.
 #pragma once
 #include "base/check.hpp"
 #include "simd/vec.hpp"
@@ -170,10 +173,12 @@ QUERNEL_INLINE void fold_tile(const Block* in, const Tiles& tiles, const Tile& t
     }
 }
 
-// The tree over chunks for the channels [c.begin, c.end), in place; the sum of array k ends in parts[k * chunks * c + channel].
+inline int64_t parts_floats(const Tiles& t, int arrays) { return arrays * (t.chunks ? t.chunks : 1) * t.c; }
+
+// The tree over chunks for the channels [c.begin, c.end), in place; array k's sums end at parts + parts_floats(t, k).
 inline void fold_chunks(float* parts, int arrays, const Tiles& t, Range c) {
     for (int k = 0; k < arrays; ++k) {
-        float* part = parts + k * t.chunks * t.c;
+        float* part = parts + parts_floats(t, k);
         if (t.chunks == 0)
             for (int64_t i = c.begin; i < c.end; ++i) part[i] = 0;
         for (int64_t s = 1; s < t.chunks; s *= 2)
@@ -181,7 +186,6 @@ inline void fold_chunks(float* parts, int arrays, const Tiles& t, Range c) {
                 for (int64_t i = c.begin; i < c.end; ++i) part[b * t.c + i] += part[(b + s) * t.c + i];
     }
 }
-inline int64_t parts_floats(const Tiles& t, int arrays) { return arrays * (t.chunks ? t.chunks : 1) * t.c; }
 
 // out = f(inputs, lane) for every element of a tile.
 template <int IN, class F>

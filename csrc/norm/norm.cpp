@@ -22,7 +22,9 @@ struct Norm {
 };
 
 static bool per_channel(const View& v, int64_t c) { return v.absent() || (v.rank == 1 && v.shape[0] == c); }
-static float value(const View& v, int64_t i, float otherwise) { return v.absent() ? otherwise : v.f32()[i * v.stride[0]]; }
+static float value(const View& v, int64_t i, float otherwise) {
+    return v.absent() ? otherwise : v.f32()[i * v.stride[0]];
+}
 
 static bool begin_norm(Call& c, Norm& s, const View& x, const View& y, int sums, int values) {
     if (c.n_ints || c.n_floats != 1) return refuse(c, "expected one attribute, epsilon");
@@ -44,10 +46,11 @@ static void share(Call& c, const Norm& s, int reads) {
     c.ranks = worth(c, s.tiles.count());
 }
 
-// Folds every tile of the inputs that `step` reads; on return (after a barrier) the rank may read the sums of its channels.
+// Folds every tile of the inputs that `step` reads; on return (after a barrier) the rank may read the sums of its
+// channels.
 template <int IN, int OUT, int VALUES, class Step>
-static void fold_all(const Rows* const* in, const Tiles& tiles, const float* const* values, float* parts, const Team& team,
-                     Step step) {
+static void fold_all(const Rows* const* in, const Tiles& tiles, const float* const* values, float* parts,
+                     const Team& team, Step step) {
     alignas(64) float buffer[IN][TILE], lanes[VALUES ? VALUES : 1][LANES];
     const Range mine = split(tiles.count(), team);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
@@ -55,16 +58,15 @@ static void fold_all(const Rows* const* in, const Tiles& tiles, const float* con
         Block b[IN];
         for (int k = 0; k < IN; ++k) b[k] = read_block(*in[k], tiles, t, buffer[k]);
         for (int k = 0; k < VALUES; ++k) lanes_of(values[k], t, lanes[k]);
-        fold_tile<IN, OUT>(b, tiles, t, parts,
-                           [&](const vf* x, int lane, vf* acc) { step(x, lanes, lane, acc); });
+        fold_tile<IN, OUT>(b, tiles, t, parts, [&](const vf* x, int lane, vf* acc) { step(x, lanes, lane, acc); });
     }
     team.barrier();
     fold_chunks(parts, OUT, tiles, split(tiles.c, team));
 }
 
 template <int IN, int VALUES, class F>
-static void map_all(const Rows* const* in, const Rows& out, const Tiles& tiles, const float* const* values, const Team& team,
-                    F f) {
+static void map_all(const Rows* const* in, const Rows& out, const Tiles& tiles, const float* const* values,
+                    const Team& team, F f) {
     alignas(64) float buffer[IN + 1][TILE], lanes[VALUES][LANES];
     const Range mine = split(tiles.count(), team);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
@@ -94,7 +96,8 @@ bool batch_norm_train_prepare(Call& c) {
     if (!begin_norm(c, s, c.in[0], c.out[0], 1, 3)) return false;
     const View* const channels[] = {&c.in[1], &c.in[2], &c.out[1], &c.out[2]};
     for (const View* v : channels)
-        if (!per_channel(*v, s.x.c)) return refuse(c, "expected gamma, beta, mean and variance of one number a channel");
+        if (!per_channel(*v, s.x.c))
+            return refuse(c, "expected gamma, beta, mean and variance of one number a channel");
     share(c, s, 3);
     return true;
 }
@@ -135,7 +138,8 @@ bool batch_norm_inference_prepare(Call& c) {
     if (c.n_in != 5 || c.n_out != 1) return refuse(c, "expected x, mean, variance, gamma, beta and one output");
     if (!begin_norm(c, s, c.in[0], c.out[0], 0, 3)) return false;
     for (int i = 1; i < 5; ++i)
-        if (!per_channel(c.in[i], s.x.c)) return refuse(c, "expected mean, variance, gamma, beta of one number a channel");
+        if (!per_channel(c.in[i], s.x.c))
+            return refuse(c, "expected mean, variance, gamma, beta of one number a channel");
     if (c.in[1].absent() || c.in[2].absent()) return refuse(c, "mean and variance are missing");
     share(c, s, 1);
     return true;

@@ -1,5 +1,5 @@
-// global_average_pool: the mean of each image's channels, summed in the tree of fold/rows.hpp; images are split among ranks.
-// No attributes; y is (n, c) or (n, 1..., c).
+// global_average_pool: the mean of each image's channels, summed in the tree of fold/rows.hpp; images are split among
+// ranks. No attributes; y is (n, c) or (n, 1..., c).
 #include "fold/rows.hpp"
 
 namespace quernel {
@@ -17,7 +17,8 @@ bool global_average_pool_prepare(Call& c) {
     if (!all_f32(c.in, 1) || !all_f32(c.out, 1)) return refuse(c, "expected float32");
     const View &x = c.in[0], &y = c.out[0];
     if (x.rank < 3 || (y.rank != 2 && y.rank != x.rank)) return refuse(c, "expected (n, spatial..., c) and (n, c)");
-    if (y.shape[0] != x.shape[0] || y.shape[y.rank - 1] != x.shape[x.rank - 1] || y.size() != x.shape[0] * x.shape[x.rank - 1])
+    if (y.shape[0] != x.shape[0] || y.shape[y.rank - 1] != x.shape[x.rank - 1] ||
+        y.size() != x.shape[0] * x.shape[x.rank - 1])
         return refuse(c, "the output's shape is not one number an image and channel");
     GlobalAverage& s = c.as<GlobalAverage>();
     s.x = rows_of(x, 1);

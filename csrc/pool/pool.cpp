@@ -1,4 +1,5 @@
-// Pooling forward: max_pool, average_pool, global_max_pool, and max_pool_gather, the derivative of max_pool along a direction.
+// Pooling forward: max_pool, average_pool, global_max_pool, and max_pool_gather, the derivative of max_pool along a
+// direction.
 #include "pool/pool.hpp"
 
 namespace quernel {
@@ -11,14 +12,15 @@ static bool one_to_one(Call& c) {
 }
 
 static bool holds_elements(Call& c, const Windows& g) {
-    if (g.windows() > 0 && g.c > 0 && g.taps() == 0) return refuse(c, "the largest element of an empty image does not exist");
+    if (g.windows() > 0 && g.c > 0 && g.taps() == 0)
+        return refuse(c, "the largest element of an empty image does not exist");
     return true;
 }
 
 // ---- max ----
 
-// First maximum wins: a later tap replaces only what it exceeds. A NaN exceeds nothing and nothing exceeds it, so NaN taps
-// are remembered in a mask beside the chain and put in at the end; the raw max instruction would drop them.
+// First maximum wins: a later tap replaces only what it exceeds. A NaN exceeds nothing and nothing exceeds it, so NaN
+// taps are remembered in a mask beside the chain and put in at the end; the raw max instruction would drop them.
 template <class Rows>
 static void max_rows(const Windows& g, const View& x, const View& y, Rows rows) {
     for (int64_t row = rows.begin; row < rows.end; ++row)
@@ -52,7 +54,8 @@ static void max_rows(const Windows& g, const View& x, const View& y, Rows rows) 
                     each_tap(t, image, g.big, take);  // meets the first tap again, which changes nothing
                 }
                 for (int v = 0; v < V; ++v)
-                    lanes.store(to + c0 * g.small.c + v * VL, g.small.c, select(nan[v], set1(__builtin_nanf("")), best[v]));
+                    lanes.store(to + c0 * g.small.c + v * VL, g.small.c,
+                                select(nan[v], set1(__builtin_nanf("")), best[v]));
             });
         });
 }
@@ -138,11 +141,9 @@ void average_pool_run(const Call& c, const Team& team, char*) {
                 vf sum[V];
                 for (int v = 0; v < V; ++v) sum[v] = zero();
                 each_tap(t, image, g.big, [&](const float* p) {
-                    for (int v = 0; v < V; ++v)
-                        sum[v] = add(sum[v], lanes.load(p + c0 * g.big.c + v * VL, g.big.c));
+                    for (int v = 0; v < V; ++v) sum[v] = add(sum[v], lanes.load(p + c0 * g.big.c + v * VL, g.big.c));
                 });
-                for (int v = 0; v < V; ++v)
-                    lanes.store(to + c0 * g.small.c + v * VL, g.small.c, div(sum[v], number));
+                for (int v = 0; v < V; ++v) lanes.store(to + c0 * g.small.c + v * VL, g.small.c, div(sum[v], number));
             });
         });
 }

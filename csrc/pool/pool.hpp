@@ -1,13 +1,15 @@
-// Pooling over (n, spatial..., c), one to three spatial axes, float32, any strides: geometry shared by every op of the room.
+// Pooling over (n, spatial..., c), one to three spatial axes, float32, any strides: geometry shared by every op of the
+// room.
 //
 // Attributes of the windowed ops, packed flat: [rank, then for each spatial axis pool, stride, pad_before].
 // The global ops take none: their window is the image, their small array is (n, c) or (n, 1..., c).
 //
 //   max_pool         x -> y            y[o] = the first largest tap in window order; NaN if any tap is NaN
-//   max_pool_dx      dy, x, y -> dx    dx[i] = sum over windows o, ascending, whose first tap equal to y[o] is i, of dy[o] (NaN equals NaN)
-//   max_pool_gather  v, x, y -> z      z[o] = v[i] for that tap i, 0 where no tap equals y[o]
+//   max_pool_dx      dy, x, y -> dx    dx[i] = sum over windows o, ascending, whose first tap equal to y[o] is i, of
+//   dy[o] (NaN equals NaN) max_pool_gather  v, x, y -> z      z[o] = v[i] for that tap i, 0 where no tap equals y[o]
 //   average_pool     x -> y            y[o] = (sum of the taps present, in window order) / their number
-//   average_pool_dx  dy -> dx          dx[i] = sum over windows o, ascending, that hold i, of dy[o] / number of taps of o
+//   average_pool_dx  dy -> dx          dx[i] = sum over windows o, ascending, that hold i, of dy[o] / number of taps of
+//   o
 //
 // Nothing may alias. n, c and spatial sizes may be 0; a window always holds at least one element.
 #pragma once
@@ -16,7 +18,8 @@
 namespace quernel {
 namespace QUERNEL_ISA {
 
-inline Place place_of(const View& v, int spatial) {  // spatial axes that the view lacks (global, no keepdims) have stride 0
+inline Place place_of(const View& v,
+                      int spatial) {  // spatial axes that the view lacks (global, no keepdims) have stride 0
     Place p{v.stride[0], {0, 0, 0}, v.stride[v.rank - 1]};
     const int has = v.rank - 2;
     for (int i = 0; i < has; ++i) p.s[3 - spatial + i] = v.stride[1 + i];

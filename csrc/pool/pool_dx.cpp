@@ -1,8 +1,9 @@
 // Pooling backward: max_pool_dx, average_pool_dx and their global forms.
 //
 // Two ways through, chosen by the geometry alone (never by strides or threads):
-//   tiled    windows neither overlap nor leave gaps nor stick out: every element of dx is stored once, rows are split among ranks.
-//   general  dx is cleared, then each window adds to its taps, windows in ascending order; images (and groups of 64 channels)
+//   tiled    windows neither overlap nor leave gaps nor stick out: every element of dx is stored once, rows are split
+//   among ranks. general  dx is cleared, then each window adds to its taps, windows in ascending order; images (and
+//   groups of 64 channels)
 //            are split among ranks, so that one rank owns every sum.
 #include "pool/pool.hpp"
 
@@ -27,7 +28,8 @@ static void clear(const Windows& g, float* dx, int64_t n, Range d, Range h, Rang
             }
 }
 
-// What the windows drop at the far end of each axis (11 columns pooled by 2 leave one), owned by the rank of the last row before it.
+// What the windows drop at the far end of each axis (11 columns pooled by 2 leave one), owned by the rank of the last
+// row before it.
 static void clear_rest(const Windows& g, float* dx, int64_t row) {
     const Axis &D = g.axis[0], &H = g.axis[1], &W = g.axis[2];
     const int64_t h = row % H.out, d = row / H.out % D.out, n = row / H.out / D.out;
@@ -38,7 +40,8 @@ static void clear_rest(const Windows& g, float* dx, int64_t row) {
     if (h == H.out - 1 && d == D.out - 1) clear(g, dx, n, {D.out * D.pool, D.in}, {0, H.in}, {0, W.in}, all);
 }
 
-// spread(window, begin, end, tiled) for every window and its channels: stores into (tiled) or adds to the window's taps.
+// spread(window, begin, end, tiled) for every window and its channels: stores into (tiled) or adds to the window's
+// taps.
 template <class Spread>
 static void each_piece(const Windows& g, float* dx, const Team& team, Spread spread) {
     const Range mine = split(pieces(g), team);
@@ -136,7 +139,9 @@ void average_pool_dx_run(const Call& c, const Team& team, char*) {
         });
     });
 }
-void global_average_pool_dx_run(const Call& c, const Team& team, char* scratch) { average_pool_dx_run(c, team, scratch); }
+void global_average_pool_dx_run(const Call& c, const Team& team, char* scratch) {
+    average_pool_dx_run(c, team, scratch);
+}
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

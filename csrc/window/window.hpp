@@ -1,10 +1,12 @@
-// window: the block under pooling. A window slides over up to three spatial axes of (n, d, h, w, c); each channel is its own lane.
+// window: the block under pooling. A window slides over up to three spatial axes of (n, d, h, w, c); each channel is
+// its own lane.
 //
 //   big   (n, in..., c)    the array that windows cover
 //   small (n, out..., c)   one element a window
 //
-// Window o of an axis covers the inputs [o*stride - pad, o*stride - pad + pool), clipped to [0, in): padding is absence.
-// Taps are visited in window order: d, then h, then w ascending. Fewer than three spatial axes: the leading ones have size 1.
+// Window o of an axis covers the inputs [o*stride - pad, o*stride - pad + pool), clipped to [0, in): padding is
+// absence. Taps are visited in window order: d, then h, then w ascending. Fewer than three spatial axes: the leading
+// ones have size 1.
 #pragma once
 #include "base/check.hpp"
 #include "simd/vec.hpp"
@@ -51,7 +53,7 @@ struct Window {  // one window: where its taps lie in `big`
 // visit(window) for the windows of one row, in order.
 template <class Visit>
 QUERNEL_INLINE void each_window(const Windows& g, int64_t row, Visit visit) {
-    const Axis *a = g.axis;
+    const Axis* a = g.axis;
     Window t;
     t.o[1] = row % a[1].out;
     t.o[0] = row / a[1].out % a[0].out;
@@ -103,8 +105,9 @@ struct Strided {
     }
 };
 
-// body(count, lanes, c0) for channels [begin, end): count::value vectors from channel c0, read and written through `lanes`.
-// Four vectors side by side hide the latency of compare + select; which of them a channel meets does not change its bits.
+// body(count, lanes, c0) for channels [begin, end): count::value vectors from channel c0, read and written through
+// `lanes`. Four vectors side by side hide the latency of compare + select; which of them a channel meets does not
+// change its bits.
 template <class Body>
 QUERNEL_INLINE void each_lanes(bool unit, int64_t begin, int64_t end, Body body) {
     int64_t c = begin;

@@ -90,7 +90,9 @@ def _max_dx_shape(dy, x, y):
         raise ValueError(f"global_max_pool_dx: y: expected dy's shape {tuple(dy.shape)}, received {tuple(y.shape)}")
     for name, a in (("dy", dy), ("x", x), ("y", y)):
         if not is_float(np.dtype(a.dtype)):
-            raise TypeError(f"global_max_pool_dx: {name}: expected a floating dtype, received {np.dtype(a.dtype)}; cast it")
+            raise TypeError(
+                f"global_max_pool_dx: {name}: expected a floating dtype, received {np.dtype(a.dtype)}; cast it"
+            )
     return spec(x.shape, dy.dtype)
 
 
@@ -120,7 +122,7 @@ def global_max_pool_dx(dy, x, y):
         >>> qn.kernels.global_max_pool_dx(np.ones((1, 1), "float32"), x, np.full((1, 1), 3, "float32")).ravel()
         array([0., 1., 0.], dtype=float32)
     """
-    flat = x.reshape(x.shape[0], -1, x.shape[-1])
+    flat = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
     small = dy.reshape(x.shape[0], 1, x.shape[-1])
     best = y.reshape(small.shape)
     equal = (flat == best) | (np.isnan(flat) & np.isnan(best))
@@ -169,7 +171,9 @@ def _average_dx_shape(dy, *, input_shape):
     spatial_rank("global_average_pool_dx", "input_shape", input_shape)
     _check_small("global_average_pool_dx", "dy", dy.shape, input_shape)
     if not is_float(np.dtype(dy.dtype)):
-        raise TypeError(f"global_average_pool_dx: dy: expected a floating dtype, received {np.dtype(dy.dtype)}; cast it")
+        raise TypeError(
+            f"global_average_pool_dx: dy: expected a floating dtype, received {np.dtype(dy.dtype)}; cast it"
+        )
     return spec(input_shape, dy.dtype)
 
 

@@ -22,7 +22,9 @@ def _check(op, x, epsilon, **channels):
                 f"{op}: {name}: expected shape ({c},), one number a channel of x {tuple(x.shape)}, received {tuple(a.shape)}"
             )
         if np.dtype(a.dtype) != np.dtype(x.dtype):
-            raise TypeError(f"{op}: {name}: expected x's dtype {np.dtype(x.dtype)}, received {np.dtype(a.dtype)}; cast it")
+            raise TypeError(
+                f"{op}: {name}: expected x's dtype {np.dtype(x.dtype)}, received {np.dtype(a.dtype)}; cast it"
+            )
     if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 <= epsilon < math.inf:
         raise ValueError(f"{op}: epsilon: expected a finite number of at least 0, received {epsilon!r}")
     return c
@@ -185,7 +187,9 @@ def _dx_shape(dy, x, mean, variance, gamma, *, epsilon):
     if tuple(dy.shape) != tuple(x.shape):
         raise ValueError(f"batch_norm_dx: dy: expected x's shape {tuple(x.shape)}, received {tuple(dy.shape)}")
     if np.dtype(dy.dtype) != np.dtype(x.dtype):
-        raise TypeError(f"batch_norm_dx: dy: expected x's dtype {np.dtype(x.dtype)}, received {np.dtype(dy.dtype)}; cast it")
+        raise TypeError(
+            f"batch_norm_dx: dy: expected x's dtype {np.dtype(x.dtype)}, received {np.dtype(dy.dtype)}; cast it"
+        )
     return spec(x.shape, x.dtype), spec((c,), x.dtype), spec((c,), x.dtype)
 
 

@@ -83,7 +83,9 @@ def max_pool(x, *, pool_size, strides=None, padding="valid"):
 def _max_dx_shape(op, first, like, x, y, axes):
     _need_floats(op, **{first[0]: first[1]})
     if np.dtype(x.dtype) != np.dtype(first[1].dtype):
-        raise TypeError(f"{op}: x: expected {np.dtype(first[1].dtype)} like {first[0]}, received {np.dtype(x.dtype)}; cast it")
+        raise TypeError(
+            f"{op}: x: expected {np.dtype(first[1].dtype)} like {first[0]}, received {np.dtype(x.dtype)}; cast it"
+        )
     _need_shape(op, first[0], first[1].shape, like)
     _need_shape(op, "y", y.shape, outputs(x.shape, axes))
 
