@@ -1,8 +1,7 @@
-// fold over rows: an array (rows..., c) summed over its rows, channel by channel, in a fixed tree.
+// columns: an array (rows..., c) summed over its rows, channel by channel, in a fixed tree.
 //
 // The tree is a function of (rows, c) alone:
-//   * c < 64: g = the largest power of two with g * c <= 64 rows lie side by side, so that 64 virtual lanes are busy;
-//   else g = 1.
+//   * c < 64: g = the largest power of two with g * c <= 64 rows lie side by side: 64 virtual lanes; else g = 1.
 //   * a chunk is 64 * g rows; row r of a chunk belongs to chain r mod g; a chain adds its up to 64 rows in order, from
 //   +0.
 //   * the g chains of a chunk are added pairwise (chain i += chain i + h for h = g/2, ..., 1), then the chunks pairwise
@@ -17,6 +16,7 @@
 
 namespace quernel {
 namespace QUERNEL_ISA {
+namespace columns {
 
 constexpr int LANES = 64;            // virtual lanes: 4 zmm, 8 ymm
 constexpr int CHAIN = 64;            // rows added one after the other
@@ -206,5 +206,6 @@ QUERNEL_INLINE void map_tile(const Block* in, const Tile& t, const Block& out, F
     }
 }
 
+}  // namespace columns
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

@@ -1,4 +1,4 @@
-// Batch normalization over all axes but the last (float32, any strides, rank >= 1); sums follow fold/rows.hpp.
+// Batch normalization over all axes but the last (float32, any strides, rank >= 1); sums follow fold/columns.hpp.
 //
 //   batch_norm_train      x, gamma?, beta? -> y, mean, variance
 //   batch_norm_inference  x, mean, variance, gamma?, beta? -> y
@@ -9,10 +9,12 @@
 //   inv = 1 / sqrt(variance + epsilon)      a = gamma * inv       y = fma(x - mean, a, beta)
 //   dbeta = sum(dy)          dgamma = sum(dy * (x - mean)) * inv  (a chain of fma(dy, d, acc))
 //   dx = ((dy - dbeta/N) - (x - mean) * (dgamma * inv / N)) * a   (the middle product fused into its subtraction)
-#include "fold/rows.hpp"
+#include "fold/columns.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
+
+using namespace columns;
 
 struct Norm {
     Rows x, y, dy;

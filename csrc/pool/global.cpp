@@ -1,9 +1,11 @@
-// global_average_pool: the mean of each image's channels, summed in the tree of fold/rows.hpp; images are split among
-// ranks. No attributes; y is (n, c) or (n, 1..., c).
-#include "fold/rows.hpp"
+// global_average_pool: the mean of each image's channels, summed in the tree of fold/columns.hpp; images are split
+// among ranks. No attributes; y is (n, c) or (n, 1..., c).
+#include "fold/columns.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
+
+using namespace columns;
 
 struct GlobalAverage {
     Rows x;  // of one image

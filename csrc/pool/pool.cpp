@@ -5,6 +5,8 @@
 namespace quernel {
 namespace QUERNEL_ISA {
 
+using namespace window;
+
 static bool one_to_one(Call& c) {
     if (c.n_in != 1 || c.n_out != 1) return refuse(c, "expected one input and one output");
     if (!all_f32(c.in, 1) || !all_f32(c.out, 1)) return refuse(c, "expected float32");
@@ -27,7 +29,6 @@ static void max_rows(const Windows& g, const View& x, const View& y, Rows rows) 
         each_window(g, row, [&](const Window& t) {
             const float* image = x.f32() + t.n * g.big.n;
             float* to = y.f32w() + g.small.at(t.n, t.o[0], t.o[1], t.o[2]);
-            const bool two_by_two = t.count() == 4 && t.h.end - t.h.begin == 2 && t.w.end - t.w.begin == 2;
             const float* first = image + g.big.at(0, t.d.begin, t.h.begin, t.w.begin);
             each_lanes(g.unit, 0, g.c, [&](auto count, auto lanes, int64_t c0) {
                 constexpr int V = decltype(count)::value;
@@ -45,7 +46,7 @@ static void max_rows(const Windows& g, const View& x, const View& y, Rows rows) 
                     best[v] = lanes.load(first + at + v * VL, g.big.c);
                     nan[v] = isnan(best[v]);
                 }
-                if (two_by_two) {  // the pool of every textbook network: no loops
+                if (t.two_by_two()) {
                     const ptrdiff_t right = g.big.s[2], down = g.big.s[1];
                     take(first + right);
                     take(first + down);
@@ -102,14 +103,14 @@ void max_pool_gather_run(const Call& c, const Team& team, char*) {
             each_lanes(g.unit, 0, g.c, [&](auto count, auto lanes, int64_t c0) {
                 constexpr int V = decltype(count)::value;
                 for (int k = 0; k < V; ++k) {
-                    const Match match(lanes.load(largest + c0 * g.small2.c + k * VL, g.small2.c));
+                    const vf best = lanes.load(largest + c0 * g.small2.c + k * VL, g.small2.c);
                     vm open = first_n(VL);
                     vf found = zero();
                     for (int64_t d = t.d.begin; d < t.d.end; ++d)
                         for (int64_t h = t.h.begin; h < t.h.end; ++h)
                             for (int64_t w = t.w.begin; w < t.w.end; ++w) {
                                 const float* p = image + g.big.at(0, d, h, w) + c0 * g.big.c + k * VL;
-                                const vm hit = m_and(open, match(lanes.load(p, g.big.c)));
+                                const vm hit = m_and(open, same_value(lanes.load(p, g.big.c), best));
                                 const float* q = v.f32() + g.big2.at(t.n, d, h, w) + c0 * g.big2.c + k * VL;
                                 found = select(hit, lanes.load(q, g.big2.c), found);
                                 open = m_and(open, m_not(hit));

@@ -17,6 +17,7 @@
 
 namespace quernel {
 namespace QUERNEL_ISA {
+namespace window {
 
 inline Place place_of(const View& v,
                       int spatial) {  // spatial axes that the view lacks (global, no keepdims) have stride 0
@@ -75,12 +76,7 @@ inline bool global_window(Call& c, Windows& g, const View& big, const View& smal
 }
 
 // Which taps hold the window's largest element: equal to it, or NaN where it is NaN.
-struct Match {
-    vf y;
-    vm nan;
-    QUERNEL_INLINE explicit Match(vf largest) : y(largest), nan(isnan(largest)) {}
-    QUERNEL_INLINE vm operator()(vf x) const { return m_or(eq(x, y), m_and(nan, isnan(x))); }
-};
+QUERNEL_INLINE vm same_value(vf x, vf y) { return m_or(eq(x, y), m_and(isnan(x), isnan(y))); }
 
 // A further array of an op lies like `big` (or `small`): shape checked, strides kept.
 inline bool further(Call& c, Windows& g, const View& v, const View& like, Place& place) {
@@ -97,5 +93,6 @@ inline void estimate_windows(Call& c, const Windows& g, int bigs, int smalls, in
     c.ranks = worth(c, pieces);
 }
 
+}  // namespace window
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

@@ -10,6 +10,8 @@
 namespace quernel {
 namespace QUERNEL_ISA {
 
+using namespace window;
+
 constexpr int64_t GROUP = 64;  // channels a piece: whole cache lines, 4 vectors of 16
 
 static int64_t groups(const Windows& g) { return (g.c + GROUP - 1) / GROUP; }
@@ -86,22 +88,46 @@ void max_pool_dx_run(const Call& c, const Team& team, char*) {
         const float* largest = y.f32() + g.small2.at(t.n, t.o[0], t.o[1], t.o[2]);
         each_lanes(g.unit, channels.begin, channels.end, [&](auto count, auto lanes, int64_t c0) {
             constexpr int V = decltype(count)::value;
+            vf best[V], gradient[V];  // each lane hands its gradient out once, then holds 0
+            vm nan = isnan(lanes.load(largest + c0 * g.small2.c, g.small2.c));
             for (int v = 0; v < V; ++v) {
-                const vf gradient = lanes.load(from + c0 * g.small.c + v * VL, g.small.c);
-                const Match match(lanes.load(largest + c0 * g.small2.c + v * VL, g.small2.c));
-                vm open = first_n(VL);
-                for (int64_t d = t.d.begin; d < t.d.end; ++d)
-                    for (int64_t h = t.h.begin; h < t.h.end; ++h)
-                        for (int64_t w = t.w.begin; w < t.w.end; ++w) {
-                            const float* p = x.f32() + g.big2.at(t.n, d, h, w) + c0 * g.big2.c + v * VL;
-                            float* q = dx + g.big.at(t.n, d, h, w) + c0 * g.big.c + v * VL;
-                            const vm hit = m_and(open, match(lanes.load(p, g.big2.c)));
-                            open = m_and(open, m_not(hit));
-                            vf value = select(hit, gradient, zero());
-                            if (!decltype(tiled)::value) value = add(lanes.load(q, g.big.c), value);
-                            lanes.store(q, g.big.c, value);
-                        }
+                best[v] = lanes.load(largest + c0 * g.small2.c + v * VL, g.small2.c);
+                gradient[v] = lanes.load(from + c0 * g.small.c + v * VL, g.small.c);
+                nan = m_or(nan, isnan(best[v]));
             }
+            const float* const image = x.f32() + t.n * g.big2.n + c0 * g.big2.c;
+            float* const to = dx + t.n * g.big.n + c0 * g.big.c;
+            const auto hand_out = [&](auto same, const float* p, float* q) {
+                for (int v = 0; v < V; ++v) {
+                    const vm hit = same(lanes.load(p + v * VL, g.big2.c), best[v]);
+                    vf value = select(hit, gradient[v], zero());
+                    gradient[v] = select(hit, zero(), gradient[v]);
+                    if (!decltype(tiled)::value) value = add(lanes.load(q + v * VL, g.big.c), value);
+                    lanes.store(q + v * VL, g.big.c, value);
+                }
+            };
+            const auto over_taps = [&](auto same) {
+                if (t.two_by_two()) {
+                    const float* p = image + g.big2.at(0, t.d.begin, t.h.begin, t.w.begin);
+                    float* q = to + g.big.at(0, t.d.begin, t.h.begin, t.w.begin);
+                    hand_out(same, p, q);
+                    hand_out(same, p + g.big2.s[2], q + g.big.s[2]);
+                    hand_out(same, p + g.big2.s[1], q + g.big.s[1]);
+                    hand_out(same, p + g.big2.s[1] + g.big2.s[2], q + g.big.s[1] + g.big.s[2]);
+                    return;
+                }
+                for (int64_t d = t.d.begin; d < t.d.end; ++d)
+                    for (int64_t h = t.h.begin; h < t.h.end; ++h) {
+                        const float* p = image + g.big2.at(0, d, h, t.w.begin);
+                        float* q = to + g.big.at(0, d, h, t.w.begin);
+                        for (int64_t w = t.w.begin; w < t.w.end; ++w, p += g.big2.s[2], q += g.big.s[2])
+                            hand_out(same, p, q);
+                    }
+            };
+            if (any(nan))
+                over_taps([](vf x, vf y) { return same_value(x, y); });
+            else
+                over_taps([](vf x, vf y) { return eq(x, y); });
         });
     });
 }

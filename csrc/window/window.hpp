@@ -13,6 +13,7 @@
 
 namespace quernel {
 namespace QUERNEL_ISA {
+namespace window {
 
 struct Axis {
     int64_t in, out, pool, stride, pad;
@@ -48,6 +49,9 @@ struct Window {  // one window: where its taps lie in `big`
     Range d, h, w;
 
     int64_t count() const { return (d.end - d.begin) * (h.end - h.begin) * (w.end - w.begin); }
+    bool two_by_two() const {  // the pool of every textbook network: worth code without loops
+        return d.end - d.begin == 1 && h.end - h.begin == 2 && w.end - w.begin == 2;
+    }
 };
 
 // visit(window) for the windows of one row, in order.
@@ -121,5 +125,6 @@ QUERNEL_INLINE void each_lanes(bool unit, int64_t begin, int64_t end, Body body)
     }
 }
 
+}  // namespace window
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..case import Case, given, normal, terms, uniform
 
-CHAIN = 80  # terms one after the other in the tree of csrc/fold/rows.hpp: chains of 64, then logarithms
+CHAIN = 80  # terms one after the other in the tree of csrc/fold/columns.hpp: chains of 64, then logarithms
 
 
 def _largest(a):
