@@ -80,9 +80,9 @@ def _global_cases(name, shape, keepdims=False, tiny=False):
     places = math.prod(shape[1:-1])
     attrs = {"keepdims": keepdims}
     bound = terms(min(places, 80), scale=_of_first)
-    found = [
-        Case("global_average_pool", name, (normal(*shape),), attrs, bound, tiny=tiny),
-        Case("global_average_pool_dx", name, (normal(*small),), {"input_shape": shape}, bound, tiny=tiny),
+    found = [  # a mean over no place is NaN, and so are its differences
+        Case("global_average_pool", name, (normal(*shape),), attrs, bound, grad=places > 0, tiny=tiny),
+        Case("global_average_pool_dx", name, (normal(*small),), {"input_shape": shape}, bound, grad=places > 0, tiny=tiny),
     ]
     if places:
         x, _ = _taken(shape, {"pool_size": shape[1:-1]})
