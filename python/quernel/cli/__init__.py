@@ -1,6 +1,7 @@
 """The `quernel` command: `quernel info`, `quernel demo`."""
 
 import argparse
+import os
 import sys
 
 
@@ -28,10 +29,19 @@ def parser():
 def main(arguments=None):
     """Runs the command; returns the exit status."""
     options = parser().parse_args(arguments)
+    try:
+        return run(options)
+    except BrokenPipeError:  # the reader (head, a pager) has left; Python's own flush at exit must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def run(options):
+    """Runs the parsed command; returns the exit status."""
     if options.command == "info":
         from .info import info
 
-        print(info())
+        print(info(), flush=True)
         return 0
     from .demo import demo
 
