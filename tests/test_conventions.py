@@ -58,7 +58,7 @@ def test_no_numpy_arithmetic(path):
 
 def test_the_numpy_rule_can_fail():
     tree = ast.parse("import numpy as np\ny = np.exp(x)\nz = t._array * 2\n")
-    assert [text for _, text in numpy_offences(tree)] == ["np.exp", "arithmetic on _array"]
+    assert [text for _, text in sorted(numpy_offences(tree))] == ["np.exp", "arithmetic on _array"]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(TOP)))

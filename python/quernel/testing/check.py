@@ -59,7 +59,7 @@ def _moved(arrays, direction, step):
 
     def one(a):
         d = next(directions)
-        return a if d is None else a + step * d
+        return a if d is None else np.asarray(a + step * d)
 
     return [[one(v) for v in a] if isinstance(a, list) else one(a) for a in arrays]
 
