@@ -22,14 +22,22 @@ double wake_us = 8;
 int dtype_code(int num) {
     using api = py::detail::npy_api;
     switch (num) {
-        case api::NPY_FLOAT_: return F32;
-        case api::NPY_DOUBLE_: return F64;
-        case api::NPY_INT_: return I32;
-        case api::NPY_LONG_: return sizeof(long) == 8 ? I64 : I32;
-        case api::NPY_LONGLONG_: return I64;
-        case api::NPY_UBYTE_: return U8;
-        case api::NPY_BOOL_: return B8;
-        default: return -1;
+        case api::NPY_FLOAT_:
+            return F32;
+        case api::NPY_DOUBLE_:
+            return F64;
+        case api::NPY_INT_:
+            return I32;
+        case api::NPY_LONG_:
+            return sizeof(long) == 8 ? I64 : I32;
+        case api::NPY_LONGLONG_:
+            return I64;
+        case api::NPY_UBYTE_:
+            return U8;
+        case api::NPY_BOOL_:
+            return B8;
+        default:
+            return -1;
     }
 }
 
@@ -79,7 +87,7 @@ bool overlap(const Span& a, const Span& b) { return a.begin < b.end && b.begin <
 void check_outputs(const std::vector<View>& in, const std::vector<View>& out) {
     std::vector<Span> spans;
     for (size_t i = 0; i < out.size(); ++i) {
-        if (out[i].absent()) continue;
+        if (out[i].absent() || out[i].size() == 0) continue;
         for (int d = 0; d < out[i].rank; ++d)
             if (out[i].stride[d] == 0 && out[i].shape[d] > 1)
                 throw py::value_error("out: expected an array without zero strides; pass a copy");
@@ -148,7 +156,8 @@ struct Scratch {
     }
 };
 
-// The GIL is released only for work worth it: beside a busy Python thread a release costs 0.9 ms. The unit is about 20 us.
+// The GIL is released only for work worth it: beside a busy Python thread a release costs 0.9 ms. The unit is about 20
+// us.
 bool worth_releasing(const Call& call) { return call.flops / 60e3 + call.bytes / 20e3 > 20; }
 
 void call_op(int isa, int index, const py::tuple& ins, const py::tuple& outs, const py::tuple& ints,
@@ -182,7 +191,8 @@ py::array empty(const std::vector<int64_t>& shape, const py::dtype& dtype) {
     int64_t bytes = dtype.itemsize();
     for (int64_t n : shape) {
         if (n < 0) throw py::value_error("negative dimension");
-        if (__builtin_mul_overflow(bytes, n, &bytes)) throw py::value_error("array is too large: its bytes exceed 64 bits");
+        if (__builtin_mul_overflow(bytes, n, &bytes))
+            throw py::value_error("array is too large: its bytes exceed 64 bits");
     }
     struct Owner {
         void* data;
@@ -208,17 +218,20 @@ py::array empty(const std::vector<int64_t>& shape, const py::dtype& dtype) {
 PYBIND11_MODULE(_core, m) {
     m.doc() = "quernel's core: CPU detection, allocator, threads, and one generic call into the kernels of each ISA.";
     m.attr("compiler") = __VERSION__;
-    m.def("load", [](const py::capsule& capsule) {
-        if (std::string(capsule.name()) != "quernel.table") throw py::type_error("not a quernel kernel table");
-        const auto* table = static_cast<const Table*>(capsule.get_pointer());
-        if (table->call_size != (int32_t)sizeof(Call))
-            throw py::import_error("the kernel module is of another build than _core; reinstall quernel");
-        tables.push_back(table);
-        py::list ops;
-        for (int i = 0; i < table->count; ++i)
-            ops.append(py::make_tuple(table->ops[i].name, table->ops[i].inputs, table->ops[i].outputs));
-        return py::make_tuple((int)tables.size() - 1, table->compiler, ops);
-    }, "Registers a _core_<isa> table; returns (index, compiler, ops).");
+    m.def(
+        "load",
+        [](const py::capsule& capsule) {
+            if (std::string(capsule.name()) != "quernel.table") throw py::type_error("not a quernel kernel table");
+            const auto* table = static_cast<const Table*>(capsule.get_pointer());
+            if (table->call_size != (int32_t)sizeof(Call))
+                throw py::import_error("the kernel module is of another build than _core; reinstall quernel");
+            tables.push_back(table);
+            py::list ops;
+            for (int i = 0; i < table->count; ++i)
+                ops.append(py::make_tuple(table->ops[i].name, table->ops[i].inputs, table->ops[i].outputs));
+            return py::make_tuple((int)tables.size() - 1, table->compiler, ops);
+        },
+        "Registers a _core_<isa> table; returns (index, compiler, ops).");
     m.def("call", call_op, "Prepares and runs one op.");
     m.def("estimate", estimate, "Prepares one op; returns its flops, bytes, ranks and scratch.");
     m.def("empty", empty, "An uninitialised array from the caching allocator.");
@@ -239,8 +252,9 @@ PYBIND11_MODULE(_core, m) {
         if (n < 1) throw py::value_error("num_threads: expected a count of at least 1, received " + std::to_string(n));
         set_num_threads(n);
     });
-    m.def("set_wake_us", [](double us) { wake_us = us; },
-          "Work below this many microseconds stays on one thread; 8 by default, 0 shares everything (tests).");
+    m.def(
+        "set_wake_us", [](double us) { wake_us = us; },
+        "Work below this many microseconds stays on one thread; 8 by default, 0 shares everything (tests).");
     m.def("thread_source", thread_source);
     m.def("regions_opened", regions_opened);
     m.attr("openmp") = has_openmp();

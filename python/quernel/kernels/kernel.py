@@ -199,8 +199,8 @@ class Kernel:
     def specs(self, inputs, attrs):
         """The output Specs for inputs that have `.shape` (None allowed) and `.dtype`; raises on a bad call."""
         floats = set()
-        for name, value in zip(self.inputs, inputs):
-            for v in value if name in self.variadic else (value,):
+        for value in inputs:
+            for v in value if isinstance(value, list) else (value,):
                 if v is not None and is_float(np.dtype(v.dtype)):
                     floats.add(np.dtype(v.dtype).name)
         if len(floats) > 1:
@@ -344,7 +344,7 @@ class Kernel:
                 raise ValueError(f"{self.name}: out: expected a writeable array, received a read-only one")
             if any(n > 1 and st % target.itemsize for n, st in zip(target.shape, target.strides)):
                 raise ValueError(f"{self.name}: out: expected strides that are multiples of the item size; pass a copy")
-            if any(n > 1 and st == 0 for n, st in zip(target.shape, target.strides)):
+            if target.size and any(n > 1 and st == 0 for n, st in zip(target.shape, target.strides)):
                 raise ValueError(f"{self.name}: out: expected an array without zero strides; pass a copy")
             for other in (*inputs, *outs[:i]):
                 if other is not None and np.may_share_memory(target, other):

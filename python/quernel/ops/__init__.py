@@ -13,8 +13,12 @@ from ..kernels import _index as _kernel_index
 
 
 def _read_index():
-    table = dict(_kernel_index)
-    with open(os.path.join(os.path.dirname(__file__), "index.txt"), encoding="ascii") as lines:
+    folder = os.path.dirname(__file__)
+    rooms = {entry.partition(".")[0] for entry in os.listdir(folder)}
+    table = {
+        name: room for name, room in _kernel_index.items() if room in rooms
+    }  # in-place kernels have no function here
+    with open(os.path.join(folder, "index.txt"), encoding="ascii") as lines:
         for line in lines:
             module, _, names = line.partition(":")
             for name in names.split():

@@ -1,0 +1,90 @@
+// The walk of an optimizer over its segments: one call updates every variable, shared among ranks by element.
+//
+// The segments' lengths are concatenated and the elements split evenly; an update is elementwise, so the split never
+// shows in the bits. Contiguous arrays are updated where they are; others pass through a buffer of CHUNK elements.
+#pragma once
+#include "move/strided.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+constexpr int64_t CHUNK = 512;  // 2 KB an array: five of them stay in L1
+
+// Elements [begin, begin + n) in C order of any float32 view, as plain memory.
+inline Nest dense_nest(const View& v) {
+    Nest nest{};
+    nest.rank = v.rank;
+    for (int d = 0; d < v.rank; ++d) {
+        nest.shape[d] = v.shape[d];
+        nest.to[d] = v.stride[d];
+    }
+    return nest;
+}
+
+template <int arrays>
+struct Segment {
+    const View* views[arrays];
+
+    bool contiguous() const {
+        for (int a = 0; a < arrays; ++a)
+            if (!views[a]->contiguous()) return false;
+        return true;
+    }
+    // update(float* const pointers[arrays], n); array 0 ... writes - 1 are written back.
+    template <class F>
+    void update(int64_t begin, int64_t end, int writes, const F& f) const {
+        float* p[arrays];
+        if (contiguous()) {
+            for (int a = 0; a < arrays; ++a) p[a] = views[a]->f32w() + begin;
+            f(p, end - begin);
+            return;
+        }
+        float buffer[arrays][CHUNK];
+        for (; begin < end; begin += CHUNK) {
+            const int64_t n = end - begin < CHUNK ? end - begin : CHUNK;
+            for (int a = 0; a < arrays; ++a) {
+                p[a] = buffer[a];
+                const Nest nest = dense_nest(*views[a]);
+                Odometer at(nest, nest.rank, begin);
+                for (int64_t i = 0; i < n; ++i, at.next()) buffer[a][i] = views[a]->f32()[at.to];
+            }
+            f(p, n);
+            for (int a = 0; a < writes; ++a) {
+                const Nest nest = dense_nest(*views[a]);
+                Odometer at(nest, nest.rank, begin);
+                for (int64_t i = 0; i < n; ++i, at.next()) views[a]->f32w()[at.to] = buffer[a][i];
+            }
+        }
+    }
+};
+
+// Calls segment(i, begin, end) for the parts of the segments (views[i], i < count) that this rank owns.
+template <class F>
+inline void walk_segments(const View* views, int64_t count, const Team& team, const F& segment) {
+    int64_t total = 0;
+    for (int64_t i = 0; i < count; ++i) total += views[i].size();
+    const Range own = split(total, team);
+    int64_t start = 0;
+    for (int64_t i = 0; i < count && start < own.end; ++i) {
+        const int64_t n = views[i].size();
+        const int64_t begin = own.begin > start ? own.begin - start : 0;
+        const int64_t end = own.end - start < n ? own.end - start : n;
+        if (begin < end) segment(i, begin, end);
+        start += n;
+    }
+}
+
+// Segment lists of one call: `lists` lists of `count` float32 views that agree in shape with `first`.
+inline bool same_segments(Call& c, const View* first, const View* other, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+        if (first[i].absent() || first[i].dtype != F32 || other[i].dtype != F32)
+            return refuse(c, "segment %lld: expected float32 arrays", (long long)i);
+        if (!same_shape(first[i], other[i])) return refuse(c, "segment %lld: shapes differ", (long long)i);
+    }
+    return true;
+}
+
+inline bool is_scalar(const View& v, int32_t dtype) { return !v.absent() && v.dtype == dtype && v.size() == 1; }
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
