@@ -120,6 +120,7 @@ bool sum_over_rows(Call& call, const View* x, const View& dy, Product& p) {
     p.n = dy.shape[dy.rank - 1];
     p.b = dy.f32(), p.b_n = dy.stride[dy.rank - 1];
     if (!merge_rows(dy, p.k, p.b_k) && dy.size() > 0) s.dy_copy = align64(4 * dy.size()), p.b_n = 1, p.b_k = p.n;
+    p.one_column = p.n == 1;
     s.p = p;
     const double m = (double)p.m, n = (double)p.n, k = (double)p.k;
     call.flops = 2 * m * n * k;

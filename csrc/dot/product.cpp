@@ -1,6 +1,8 @@
 // product: packing, cache blocks, and the split of one matrix product among ranks.
 #include "dot/product.hpp"
 
+#include "dot/column.hpp"
+
 namespace quernel {
 namespace QUERNEL_ISA {
 
@@ -146,7 +148,7 @@ void finish(const Product& p, float* s, ptrdiff_t s_m) {
             store_n(s + j, r, n);
         }
         activate(p.activation, s, p.n);
-        if (p.c_n != 1 && p.n > 1)
+        if (s != p.c + i * p.c_m)
             for (int64_t j = 0; j < p.n; ++j) p.c[i * p.c_m + j * p.c_n] = s[j];
     }
 }
@@ -161,6 +163,8 @@ bool odd_columns(const Product& p) { return p.c_n != 1 && p.n > 1; }
 }  // namespace
 
 int64_t product_scratch(const Product& p) {
+    if (p.one_column)
+        return (p.b_k != 1 ? align64(4 * p.k) : 0) + (p.c_m != 1 ? align64(4 * p.m) : 0) + column_scratch(p.a_m, p.a_k);
     int64_t bytes = 0;
     if (packs_b(p)) bytes += b_bytes(p);
     if (packs_a(p)) bytes += a_bytes(p);
@@ -168,8 +172,36 @@ int64_t product_scratch(const Product& p) {
     return bytes;
 }
 
+namespace {
+
+// C as one contiguous row, then the epilogue with what belonged to the column broadcast along it.
+void product_column(const Product& p, char* scratch) {
+    Product row = p;
+    row.m = 1, row.n = p.m;
+    row.c_n = p.c_m;
+    row.old_n = p.old_m;
+    row.bias_n = 0;
+    const float* b = p.b;
+    float* s = p.c;
+    if (p.b_k != 1) {
+        float* copy = reinterpret_cast<float*>(scratch);
+        for (int64_t k = 0; k < p.k; ++k) copy[k] = p.b[k * p.b_k];
+        b = copy;
+        scratch += align64(4 * p.k);
+    }
+    if (p.c_m != 1) {
+        s = reinterpret_cast<float*>(scratch);
+        scratch += align64(4 * p.m);
+    }
+    column(p.m, p.k, p.a, p.a_m, p.a_k, b, s, scratch);
+    if (p.alpha != 1 || p.beta != 0 || p.bias || p.activation != NO_ACTIVATION || s != p.c) finish(row, s, 0);
+}
+
+}  // namespace
+
 void product(const Product& p, char* scratch) {
     if (p.m <= 0 || p.n <= 0) return;
+    if (p.one_column) return product_column(p, scratch);
     float *b_room = nullptr, *a_room = nullptr, *s = p.c;
     ptrdiff_t s_m = p.c_m;
     if (packs_b(p)) b_room = reinterpret_cast<float*>(scratch), scratch += b_bytes(p);
@@ -203,6 +235,7 @@ void share(const Product& p, const Team& team, char* scratch) {
 
 void plan_products(Call& call, Products& p) {
     Product& e = p.each;
+    e.one_column = e.n == 1;
     // Rows of a batch that follow each other at the row stride, with one B for all, are rows of one product.
     while (p.rank > 0) {
         const int d = p.rank - 1;

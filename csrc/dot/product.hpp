@@ -3,7 +3,7 @@
 //
 //   C(i, j) = activation(alpha * sum over k of A(i, k) * B(k, j) + beta * old(i, j) + bias(j))
 //
-// Bits are those of dot, whatever is packed, blocked or split.
+// The sums are dot's, or column's where C has one column; whatever is packed, blocked or split.
 #pragma once
 #include "dot/dot.hpp"
 
@@ -24,6 +24,8 @@ struct Product {
     const float* bias = nullptr;
     ptrdiff_t bias_n = 1;
     Activation activation = NO_ACTIVATION;
+    bool one_column =
+        false;  // set where the whole C has n = 1 (a rank's part of a wider C may have, too): column's order
 };
 
 // Bytes of scratch that `product` needs for these sizes and strides; enough for every part that `share` makes of it.

@@ -12,7 +12,7 @@ def activation_code(activation, op):
     """The number of a fused activation; ValueError naming the op for any other."""
     if activation not in ACTIVATIONS:
         raise ValueError(
-            f"{op}: activation: expected one of {ACTIVATIONS}, received {activation!r}; apply others as an op of their own"
+            f"{op}: activation: expected one of {ACTIVATIONS}, received {activation!r}; apply others after it"
         )
     return ACTIVATIONS.index(activation)
 

@@ -51,8 +51,8 @@ def _shape(a, b, c=None, *, transpose_a=False, transpose_b=False, alpha=1.0, bet
         raise ValueError(f"gemm: expected an array c for beta={beta}, received None; pass c or leave beta at 0")
     if len(a.shape) < 2 or len(b.shape) < 2:
         raise ValueError(
-            f"gemm: expected a and b with at least 2 dimensions, received shapes {tuple(a.shape)} and {tuple(b.shape)}; "
-            f"reshape a vector to one row or one column"
+            f"gemm: expected a and b with 2 dimensions or more, received shapes {tuple(a.shape)} and "
+            f"{tuple(b.shape)}; reshape a vector to one row or one column"
         )
     m, ka = a.shape[-1:-3:-1] if ta else a.shape[-2:]
     kb, n = b.shape[-1:-3:-1] if tb else b.shape[-2:]

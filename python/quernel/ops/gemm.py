@@ -2,6 +2,7 @@
 
 from .. import kernels, ops
 from ..autograd import gradient
+from ..dtypes import result_type
 from .apply import op, operand
 
 gemm = op(kernels.gemm)
@@ -42,8 +43,6 @@ def _(node, dy):
 
 def _promoted(x1, x2):
     """Both operands in the dtype where they meet; bool as int32."""
-    from ..dtypes import result_type
-
     x1, x2 = operand(x1), operand(x2)
     dtype = result_type(x1.dtype, x2.dtype)
     dtype = "int32" if dtype == "bool" else dtype
@@ -61,8 +60,8 @@ def _need_dimensions(name, x1, x2):
 def matmul(x1, x2):
     """Multiplies matrices: y[..., i, j] = sum_k x1[..., i, k] * x2[..., k, j], by NumPy's rules.
 
-    A vector on the left counts as a row, on the right as a column, and its dimension of 1 is dropped from the result. Other
-    leading dimensions broadcast. The dtypes meet by the table of `quernel.dtypes.result_type`.
+    A vector on the left counts as a row, on the right as a column, and its dimension of 1 is dropped from the result.
+    Other leading dimensions broadcast. The dtypes meet by the table of `quernel.dtypes.result_type`.
 
     Args:
         x1: Tensor of shape (..., m, k) or (k,).
@@ -95,7 +94,7 @@ def matmul(x1, x2):
 def dot(x1, x2):
     """NumPy's dot: the inner product of vectors, else y[i..., j...] = sum_k x1[i..., k] * x2[j..., k, j'].
 
-    A scalar multiplies. A vector on the right is summed over its only dimension, any other operand over its last but one.
+    A scalar multiplies. A vector on the right is summed over its only dimension, others over their last but one.
 
     Args:
         x1: Tensor of shape (..., k).

@@ -1,0 +1,136 @@
+// column: a matrix times one vector by rows (A's rows contiguous) or by columns (A's columns contiguous).
+#include "dot/column.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+namespace {
+
+constexpr int ROWS = VL == 16 ? 4 : 1;  // rows at a time: ROWS * PARTS accumulators share the loads of b
+
+// One chunk of R rows: out[i] = the chunk's value of row i.
+template <int R>
+void chunk_of_rows(int n, const float* a, ptrdiff_t a_m, const float* b, float* out) {
+    vf acc[R][PARTS];
+#pragma GCC unroll 4
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 16
+        for (int v = 0; v < PARTS; ++v) acc[i][v] = zero();
+    int k = 0;
+    for (; k + LANES <= n; k += LANES) {
+#pragma GCC unroll 16
+        for (int v = 0; v < PARTS; ++v) {
+            const vf bv = loadu(b + k + v * VL);
+#pragma GCC unroll 4
+            for (int i = 0; i < R; ++i) acc[i][v] = fma(loadu(a + i * a_m + k + v * VL), bv, acc[i][v]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int v = 0; v < PARTS; ++v) {
+        const int rest = n - k - v * VL, lanes = rest < 0 ? 0 : rest < VL ? rest : VL;
+        if (lanes == 0) continue;
+        const vf bv = load_n(b + k + v * VL, lanes);
+#pragma GCC unroll 4
+        for (int i = 0; i < R; ++i)  // lanes past the end keep their bits, a negative zero too
+            acc[i][v] = select(first_n(lanes), fma(load_n(a + i * a_m + k + v * VL, lanes), bv, acc[i][v]), acc[i][v]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+        for (int h = PARTS / 2; h; h /= 2)
+#pragma GCC unroll 8
+            for (int v = 0; v < h; ++v) acc[i][v] = add(acc[i][v], acc[i][v + h]);
+        out[i] = fold_vector<SumF>(acc[i][0]);
+    }
+}
+
+template <int R>
+void rows(int64_t k, const float* a, ptrdiff_t a_m, const float* b, float* s) {
+    if (k <= CHUNK) return chunk_of_rows<R>((int)k, a, a_m, b, s);
+    Tree<SumF> tree[R];
+    for (int64_t at = 0; at < k; at += CHUNK) {
+        float value[R];
+        chunk_of_rows<R>((int)(k - at < CHUNK ? k - at : CHUNK), a + at, a_m, b + at, value);
+        for (int i = 0; i < R; ++i) tree[i].push(value[i]);
+    }
+    for (int i = 0; i < R; ++i) s[i] = tree[i].value();
+}
+
+// One chunk of V * VL neighbouring rows of A, whose columns are contiguous: lane by lane, its chains in registers.
+template <int V>
+void chunk_of_columns(int n, int lanes, const float* a, ptrdiff_t a_k, const float* b, float* out) {
+    alignas(64) float lane[LANES][V * VL];
+    const int used = n < LANES ? n : LANES;
+    for (int l = 0; l < used; ++l) {
+        vf acc[V];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) acc[v] = zero();
+        const float* x = a + l * a_k;
+        for (int k = l; k < n; k += LANES, x += LANES * a_k) {
+            const vf bv = set1(b[k]);
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v)
+                acc[v] = fma(v == V - 1 ? load_n(x + v * VL, lanes) : loadu(x + v * VL), bv, acc[v]);
+        }
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) storeu(lane[l] + v * VL, acc[v]);
+    }
+    for (int h = LANES / 2; h; h /= 2)
+        for (int l = 0; l < h && l < used; ++l)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) {
+                const vf other = l + h < used ? loadu(lane[l + h] + v * VL) : zero();
+                storeu(lane[l] + v * VL, add(loadu(lane[l] + v * VL), other));
+            }
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) store_n(out + v * VL, used ? loadu(lane[0] + v * VL) : zero(), v == V - 1 ? lanes : VL);
+}
+
+template <int V>
+void columns(int64_t k, int lanes, const float* a, ptrdiff_t a_k, const float* b, float* s) {
+    if (k <= CHUNK) return chunk_of_columns<V>((int)k, lanes, a, a_k, b, s);
+    const int n = (V - 1) * VL + lanes;
+    Tree<SumF> tree[V * VL];
+    for (int64_t at = 0; at < k; at += CHUNK) {
+        float value[V * VL];
+        chunk_of_columns<V>((int)(k - at < CHUNK ? k - at : CHUNK), lanes, a + at * a_k, a_k, b + at, value);
+        for (int i = 0; i < n; ++i) tree[i].push(value[i]);
+    }
+    for (int i = 0; i < n; ++i) s[i] = tree[i].value();
+}
+
+}  // namespace
+
+int64_t column_scratch(ptrdiff_t a_m, ptrdiff_t a_k) { return a_k == 1 || a_m == 1 ? 0 : align64(4 * CHUNK); }
+
+void column(int64_t m, int64_t k, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, const float* b, float* s,
+            char* scratch) {
+    int64_t i = 0;
+    if (a_k == 1) {
+        for (; i + ROWS <= m; i += ROWS) rows<ROWS>(k, a + i * a_m, a_m, b, s + i);
+        for (; i < m; ++i) rows<1>(k, a + i * a_m, a_m, b, s + i);
+        return;
+    }
+    if (a_m == 1) {
+        for (; i + 4 * VL <= m; i += 4 * VL) columns<4>(k, VL, a + i, a_k, b, s + i);
+        for (; i < m; i += VL) columns<1>(k, m - i < VL ? (int)(m - i) : VL, a + i, a_k, b, s + i);
+        return;
+    }
+    float* row = reinterpret_cast<float*>(scratch);
+    for (; i < m; ++i) {
+        Tree<SumF> tree;
+        int64_t at = 0;
+        do {
+            const int n = (int)(k - at < CHUNK ? k - at : CHUNK);
+            for (int q = 0; q < n; ++q) row[q] = a[i * a_m + (at + q) * a_k];
+            float value;
+            chunk_of_rows<1>(n, row, 0, b + at, &value);
+            tree.push(value);
+            at += CHUNK;
+        } while (at < k);
+        s[i] = tree.value();
+    }
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
