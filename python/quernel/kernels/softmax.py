@@ -38,6 +38,7 @@ def _dx_native(dy, y, axis):
     return (axis % y.ndim,), ()
 
 
+# Sums are float64: one chain of float32 additions would lose digits on long rows.
 @jit
 def _softmax_rows(y, x):
     for r in range(x.shape[0]):
@@ -45,7 +46,7 @@ def _softmax_rows(y, x):
         for i in range(x.shape[1]):
             if x[r, i] > top or x[r, i] != x[r, i]:
                 top = x[r, i]
-        total = x.dtype.type(0)
+        total = 0.0
         for i in range(x.shape[1]):
             e = np.exp(x[r, i] - top)
             y[r, i] = e
@@ -61,7 +62,7 @@ def _log_softmax_rows(y, x):
         for i in range(x.shape[1]):
             if x[r, i] > top or x[r, i] != x[r, i]:
                 top = x[r, i]
-        total = x.dtype.type(0)
+        total = 0.0
         for i in range(x.shape[1]):
             total += np.exp(x[r, i] - top)
         total = np.log(total)
@@ -72,7 +73,7 @@ def _log_softmax_rows(y, x):
 @jit
 def _softmax_dx_rows(dx, dy, y):
     for r in range(y.shape[0]):
-        total = y.dtype.type(0)
+        total = 0.0
         for i in range(y.shape[1]):
             total += dy[r, i] * y[r, i]
         for i in range(y.shape[1]):
@@ -82,7 +83,7 @@ def _softmax_dx_rows(dx, dy, y):
 @jit
 def _log_softmax_dx_rows(dx, dy, y):
     for r in range(y.shape[0]):
-        total = y.dtype.type(0)
+        total = 0.0
         for i in range(y.shape[1]):
             total += dy[r, i]
         for i in range(y.shape[1]):

@@ -1,0 +1,77 @@
+// categorical_crossentropy: a target distribution for every row of the last axis.
+#include "loss/loss.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+bool categorical_crossentropy_prepare(Call& c) {
+    if (c.n_in != 2 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected target, output, one output, one flag");
+    if (!all_f32(c.in, 2) || c.out[0].dtype != F32) return refuse(c, "expected float32");
+    auto& r = c.as<Rows<3>>() = {};
+    return plan_rows<3>(c, r, {&c.in[0], &c.in[1], &c.out[0]}, {true, true, false}, 1, c.in[0].rank - 1, 40);
+}
+
+void categorical_crossentropy_run(const Call& c, const Team& team, char* scratch) {
+    const auto& r = c.as<Rows<3>>();
+    const bool logits = c.ints[0];
+    float* loss = c.out[0].f32w();
+    for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t* at) {
+        const float *t = row[0], *x = row[1];
+        float sum;
+        if (logits) {
+            const float m = row_max(x, r.n);
+            const vf top = set1(m), log_s = set1(log_of(exp_sum(x, m, nullptr, r.n)));
+            sum = fold_row<SumF>(r.n, [=](int64_t i, int k) __attribute__((always_inline)) {
+                return keep_m(mul(load_m(t + i, k), sub(sub(load_m(x + i, k), top), log_s)), k);
+            });
+        } else {
+            const vf total = set1(row_sum(x, r.n));
+            sum = fold_row<SumF>(r.n, [=](int64_t i, int k) __attribute__((always_inline)) {
+                return keep_m(mul(load_m(t + i, k), vlog(clip_probability(div(load_m(x + i, k), total)))), k);
+            });
+        }
+        loss[at[2]] = -sum;
+    });
+}
+
+bool categorical_crossentropy_dx_prepare(Call& c) {
+    if (c.n_in != 3 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected dy, target, output, dx, one flag");
+    if (!all_f32(c.in, 3) || c.out[0].dtype != F32) return refuse(c, "expected float32");
+    auto& r = c.as<Rows<4>>() = {};
+    return plan_rows<4>(c, r, {&c.in[1], &c.in[2], &c.in[0], &c.out[0]}, {true, true, false, true}, 1, c.in[1].rank - 1,
+                        30);
+}
+
+void categorical_crossentropy_dx_run(const Call& c, const Team& team, char* scratch) {
+    const auto& r = c.as<Rows<4>>();
+    const bool logits = c.ints[0];
+    const float* dy = c.in[0].f32();
+    for_rows<4>(r, {&c.in[1], &c.in[2], &c.in[0], &c.out[0]}, team, scratch,
+                [&](float* const* row, const ptrdiff_t* at) {
+                    const float *t = row[0], *x = row[1];
+                    float* dx = row[3];
+                    const vf g = set1(dy[at[2]]);
+                    if (logits) {
+                        const vf s = set1(exp_sum(x, row_max(x, r.n), dx, r.n)), total = set1(row_sum(t, r.n));
+                        each_vector(r.n, [=](int64_t i, int m) __attribute__((always_inline)) {
+                            const vf p = div(load_m(dx + i, m), s);
+                            store_m(dx + i, mul(sub(mul(p, total), load_m(t + i, m)), g), m);
+                        });
+                        return;
+                    }
+                    const vf sum = set1(row_sum(x, r.n));
+                    const float inside = fold_row<SumF>(r.n, [=](int64_t i, int m) __attribute__((always_inline)) {
+                        const vm drop = outside(div(load_m(x + i, m), sum));
+                        return keep_m(select(drop, zero(), load_m(t + i, m)), m);
+                    });
+                    const vf share = div(set1(inside), sum);
+                    each_vector(r.n, [=](int64_t i, int m) __attribute__((always_inline)) {
+                        const vf v = load_m(x + i, m);
+                        const vf u = select(outside(div(v, sum)), zero(), div(load_m(t + i, m), v));
+                        store_m(dx + i, mul(sub(share, u), g), m);
+                    });
+                });
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel

@@ -1,0 +1,82 @@
+// sparse_categorical_crossentropy: a class number for every row of the last axis; log-softmax and pick in one pass.
+#include "loss/loss.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+namespace {
+
+bool is_label(int32_t dtype) { return dtype == I32 || dtype == I64 || dtype == U8; }
+
+// The class of a row, or -1 with the flag raised where it lies outside [0, n).
+inline int64_t label(const View& t, ptrdiff_t at, int64_t n, const Team& team) {
+    int64_t k;
+    if (t.dtype == I32) k = t.as<const int32_t>()[at];
+    else if (t.dtype == I64) k = t.as<const int64_t>()[at];
+    else k = t.as<const uint8_t>()[at];
+    if (k >= 0 && k < n) return k;
+    *team.bad_index = 1;
+    return -1;
+}
+
+}  // namespace
+
+bool sparse_categorical_crossentropy_prepare(Call& c) {
+    if (c.n_in != 2 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected target, output, one output, one flag");
+    if (c.in[1].dtype != F32 || c.out[0].dtype != F32) return refuse(c, "expected float32");
+    if (!is_label(c.in[0].dtype)) return refuse(c, "target: expected int32, int64 or uint8");
+    auto& r = c.as<Rows<3>>() = {};
+    return plan_rows<3>(c, r, {&c.in[1], &c.in[0], &c.out[0]}, {true, false, false}, 1, c.in[1].rank - 1, 20);
+}
+
+void sparse_categorical_crossentropy_run(const Call& c, const Team& team, char* scratch) {
+    const auto& r = c.as<Rows<3>>();
+    const bool logits = c.ints[0];
+    float* loss = c.out[0].f32w();
+    for_rows<3>(r, {&c.in[1], &c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t* at) {
+        const float* x = row[0];
+        const int64_t k = label(c.in[0], at[1], r.n, team);
+        if (k < 0) {
+            loss[at[2]] = 0;
+        } else if (logits) {
+            const float m = row_max(x, r.n);
+            loss[at[2]] = log_of(exp_sum(x, m, nullptr, r.n)) - (x[k] - m);
+        } else {
+            loss[at[2]] = -first(vlog(clip_probability(set1(x[k]))));
+        }
+    });
+}
+
+bool sparse_categorical_crossentropy_dx_prepare(Call& c) {
+    if (c.n_in != 3 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected dy, target, output, dx, one flag");
+    if (c.in[0].dtype != F32 || c.in[2].dtype != F32 || c.out[0].dtype != F32) return refuse(c, "expected float32");
+    if (!is_label(c.in[1].dtype)) return refuse(c, "target: expected int32, int64 or uint8");
+    auto& r = c.as<Rows<4>>() = {};
+    return plan_rows<4>(c, r, {&c.in[2], &c.in[1], &c.in[0], &c.out[0]}, {true, false, false, true}, 1,
+                        c.in[2].rank - 1, 20);
+}
+
+void sparse_categorical_crossentropy_dx_run(const Call& c, const Team& team, char* scratch) {
+    const auto& r = c.as<Rows<4>>();
+    const bool logits = c.ints[0];
+    const float* dy = c.in[0].f32();
+    for_rows<4>(r, {&c.in[2], &c.in[1], &c.in[0], &c.out[0]}, team, scratch,
+                [&](float* const* row, const ptrdiff_t* at) {
+                    const float *x = row[0], g = dy[at[2]];
+                    float* dx = row[3];
+                    const int64_t k = label(c.in[1], at[1], r.n, team);
+                    if (!logits || k < 0) {
+                        __builtin_memset(dx, 0, (size_t)r.n * 4);
+                        if (k >= 0 && !(x[k] < LOW || x[k] > HIGH)) dx[k] = -g / x[k];
+                        return;
+                    }
+                    const float s = exp_sum(x, row_max(x, r.n), dx, r.n);
+                    const float hit = (dx[k] / s - 1.0f) * g;
+                    each_vector(r.n, [=](int64_t i, int m) __attribute__((always_inline)) {
+                        store_m(dx + i, mul(div(load_m(dx + i, m), set1(s)), set1(g)), m);
+                    });
+                    dx[k] = hit;
+                });
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
