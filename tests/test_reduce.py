@@ -1,4 +1,4 @@
-"""Reductions: hand-computed values, the documented order, NaN, ties, dtypes, empty rows, errors, the gradient of max_dx."""
+"""Reductions: values, the documented order, NaN, ties, dtypes, empty rows, errors, the gradient of max_dx."""
 
 import numpy as np
 import pytest

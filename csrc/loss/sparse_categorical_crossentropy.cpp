@@ -10,9 +10,12 @@ bool is_label(int32_t dtype) { return dtype == I32 || dtype == I64 || dtype == U
 // The class of a row, or -1 with the flag raised where it lies outside [0, n).
 inline int64_t label(const View& t, ptrdiff_t at, int64_t n, const Team& team) {
     int64_t k;
-    if (t.dtype == I32) k = t.as<const int32_t>()[at];
-    else if (t.dtype == I64) k = t.as<const int64_t>()[at];
-    else k = t.as<const uint8_t>()[at];
+    if (t.dtype == I32)
+        k = t.as<const int32_t>()[at];
+    else if (t.dtype == I64)
+        k = t.as<const int64_t>()[at];
+    else
+        k = t.as<const uint8_t>()[at];
     if (k >= 0 && k < n) return k;
     *team.bad_index = 1;
     return -1;

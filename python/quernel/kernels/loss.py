@@ -4,7 +4,10 @@ import numpy as np
 
 from .kernel import is_float, jit, kernel, spec
 
-LOW, HIGH = float(np.float32(1e-7)), float(np.float32(1 - 1e-7))  # probabilities are clipped to [LOW, HIGH], in every dtype
+LOW, HIGH = (
+    float(np.float32(1e-7)),
+    float(np.float32(1 - 1e-7)),
+)  # probabilities are clipped to [LOW, HIGH], in every dtype
 
 
 def check_floats(name, **arrays):

@@ -139,8 +139,8 @@ def sparse_categorical_crossentropy(target, output, *, from_logits=False):
 def sparse_categorical_crossentropy_dx(dy, target, output, *, from_logits=False):
     """Gradient of sparse_categorical_crossentropy for the output.
 
-    From logits dx_i = softmax(x)_i dy, less dy at i = target; from probabilities dx = -dy / output at the target if that lies
-    inside the clip, 0 elsewhere.
+    From logits dx_i = softmax(x)_i dy, less dy at i = target; from probabilities dx = -dy / output at the target
+    if that lies inside the clip, 0 elsewhere.
 
     Args:
         dy: gradient of the loss (...).
@@ -157,8 +157,8 @@ def sparse_categorical_crossentropy_dx(dy, target, output, *, from_logits=False)
 
     Example:
         >>> import numpy as np, quernel as qn
-        >>> one = np.ones(1, "float32")
-        >>> qn.kernels.sparse_categorical_crossentropy_dx(one, np.array([1]), np.zeros((1, 2), "float32"), from_logits=True)
+        >>> dy, x = np.ones(1, "float32"), np.zeros((1, 2), "float32")
+        >>> qn.kernels.sparse_categorical_crossentropy_dx(dy, np.array([1]), x, from_logits=True)
         array([[ 0.5, -0.5]], dtype=float32)
     """
     _check_labels("sparse_categorical_crossentropy_dx", target, output)

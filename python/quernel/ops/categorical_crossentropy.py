@@ -28,7 +28,10 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
         array([1.386], dtype=float32)
     """
     target, output = floats(target, output)
-    if len(output.shape) > 0 and normalize_axis("categorical_crossentropy", axis, len(output.shape)) != len(output.shape) - 1:
+    if (
+        len(output.shape) > 0
+        and normalize_axis("categorical_crossentropy", axis, len(output.shape)) != len(output.shape) - 1
+    ):
         target, output = ops.moveaxis(target, axis, -1), ops.moveaxis(output, axis, -1)
     return apply(kernels.categorical_crossentropy, (target, output), {"from_logits": from_logits})
 

@@ -21,7 +21,7 @@ def floats(target, output):
 
 
 def mean_squared_error(y_true, y_pred):
-    """Mean squared error over the last axis: loss = sum((y_true - y_pred)^2) / n; see `quernel.kernels.mean_squared_error`.
+    """Mean squared error over the last axis: loss = sum((y_true - y_pred)^2) / n.
 
     Example:
         >>> import quernel as qn

@@ -15,7 +15,7 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
     """Cross-entropy of class numbers along an axis; see `quernel.kernels.sparse_categorical_crossentropy`.
 
     Args:
-        target: class numbers, shaped like output without `axis` (a last axis of size 1 is dropped); floats are cast to int32.
+        target: class numbers, shaped like output without `axis`; a last axis of size 1 is dropped, floats are cast.
         output: predicted probabilities, or logits.
         from_logits: whether `output` holds logits.
         axis: the axis of the classes.

@@ -65,47 +65,46 @@ def _t(*shape):
 
 _LOGITS, _PROBABILITIES = {"from_logits": True}, {"from_logits": False}
 _CLASSES = [("tiny", (2, 3)), ("digits", (7, 10)), ("odd", (3, 2, 67)), ("long", (2, 4101)), ("no-rows", (0, 5))]
+_ELEMENTS = [("tiny", (5,)), ("odd", (3, 37)), ("cube", (2, 5, 7)), ("long", (5003,)), ("none", (0, 3))]
+_MSE, _BINARY = "mean_squared_error", "binary_crossentropy"
+_DENSE, _SPARSE = "categorical_crossentropy", "sparse_categorical_crossentropy"
+
+
+def _labels(*shape, n=4, dtype="int32"):
+    return integers(*shape, low=0, high=n, dtype=dtype)
+
+
+def _pairs(op, name, inputs, attrs, tolerances):
+    """A case of the loss and one of its gradient; the first shape of a list is the tiny one."""
+    dy = normal(*inputs[1].shape) if op == _BINARY else normal(*inputs[1].shape[:-1])
+    tiny = name.endswith("tiny")
+    return [
+        Case(op, name, inputs, attrs, tolerances[0], tiny=tiny),
+        Case(f"{op}_dx", name, (dy, *inputs), attrs, tolerances[1], tiny=tiny),
+    ]
+
 
 CASES = [
-    Case("mean_squared_error", "tiny", (normal(2, 3), normal(2, 3)), {}, _mse, tiny=True),
-    Case("mean_squared_error", "one", (normal(9, 1), normal(9, 1)), {}, _mse),
-    Case("mean_squared_error", "long", (normal(2, 4101), normal(2, 4101)), {}, _mse),
-    Case("mean_squared_error", "vector", (normal(77), normal(77)), {}, _mse),
-    Case("mean_squared_error", "no-rows", (normal(0, 3), normal(0, 3)), {}, _mse),
-    Case("mean_squared_error", "empty-rows", (normal(3, 0), normal(3, 0)), {}, terms(0), grad=False),
-    Case("mean_squared_error_dx", "tiny", (normal(2), normal(2, 3), normal(2, 3)), {}, _mse_dx, tiny=True),
-    Case("mean_squared_error_dx", "long", (normal(2, 2), normal(2, 2, 71), normal(2, 2, 71)), {}, _mse_dx),
-    Case("mean_squared_error_dx", "no-rows", (normal(0), normal(0, 3), normal(0, 3)), {}, _mse_dx),
+    Case(_MSE, "empty-rows", (normal(3, 0), normal(3, 0)), {}, terms(0), grad=False),
+    Case(_SPARSE, "int64", (_labels(6, dtype="int64"), normal(6, 4)), _LOGITS, _cross),
+    Case(_SPARSE, "uint8", (_labels(6, dtype="uint8"), normal(6, 4)), _LOGITS, _cross),
+    Case(_SPARSE, "vector", (_labels(), normal(4)), _LOGITS, _cross),
 ]
+for _name, _shape in [("tiny", (2, 3)), ("one", (9, 1)), ("long", (2, 4101)), ("vector", (77,)), ("no-rows", (0, 3))]:
+    CASES += _pairs(_MSE, _name, (normal(*_shape), normal(*_shape)), {}, (_mse, _mse_dx))
 for _attrs, _kind, _x in ((_LOGITS, "logits", normal), (_PROBABILITIES, "probabilities", _p)):
-    for _name, _shape in [("tiny", (5,)), ("odd", (3, 37)), ("cube", (2, 5, 7)), ("long", (5003,)), ("none", (0, 3))]:
-        _tiny = _name == "tiny"
-        CASES += [
-            Case("binary_crossentropy", f"{_kind}-{_name}", (_t(*_shape), _x(*_shape)), _attrs, _elementwise, tiny=_tiny),
-            Case("binary_crossentropy_dx", f"{_kind}-{_name}", (normal(*_shape), _t(*_shape), _x(*_shape)), _attrs, _slope,
-                 tiny=_tiny),
-        ]  # fmt: skip
+    for _name, _shape in _ELEMENTS:
+        CASES += _pairs(_BINARY, f"{_kind}-{_name}", (_t(*_shape), _x(*_shape)), _attrs, (_elementwise, _slope))
     for _name, _shape in _CLASSES:
-        _tiny, _n = _name == "tiny", _shape[-1]
-        _dy, _labels = normal(*_shape[:-1]), integers(*_shape[:-1], low=0, high=_n)
-        _dense, _sparse = "categorical_crossentropy", "sparse_categorical_crossentropy"
-        _name = f"{_kind}-{_name}"
-        CASES += [
-            Case(_dense, _name, (_t(*_shape), _x(*_shape)), _attrs, _cross, tiny=_tiny),
-            Case(f"{_dense}_dx", _name, (_dy, _t(*_shape), _x(*_shape)), _attrs, _cross_dx, tiny=_tiny),
-            Case(_sparse, _name, (_labels, _x(*_shape)), _attrs, _cross, tiny=_tiny),
-            Case(f"{_sparse}_dx", _name, (_dy, _labels, _x(*_shape)), _attrs, _cross_dx, tiny=_tiny),
-        ]
-CASES += [
-    Case("sparse_categorical_crossentropy", "int64", (integers(6, low=0, high=4, dtype="int64"), normal(6, 4)), _LOGITS, _cross),
-    Case("sparse_categorical_crossentropy", "uint8", (integers(6, low=0, high=4, dtype="uint8"), normal(6, 4)), _LOGITS, _cross),
-    Case("sparse_categorical_crossentropy", "vector", (integers(low=0, high=4), normal(4)), _LOGITS, _cross),
-]  # fmt: skip
+        _name, _row, _n = f"{_kind}-{_name}", _shape[:-1], _shape[-1]
+        CASES += _pairs(_DENSE, _name, (_t(*_shape), _x(*_shape)), _attrs, (_cross, _cross_dx))
+        CASES += _pairs(_SPARSE, _name, (_labels(*_row, n=_n), _x(*_shape)), _attrs, (_cross, _cross_dx))
+
+_DIGITS = (_labels(1024, n=10), normal(1024, 10))
 SPEED = [
-    Case("sparse_categorical_crossentropy", "digits", (integers(1024, low=0, high=10), normal(1024, 10)), _LOGITS, _cross),
-    Case("sparse_categorical_crossentropy_dx", "digits", (normal(1024), integers(1024, low=0, high=10), normal(1024, 10)),
-         _LOGITS, _cross_dx),
-    Case("categorical_crossentropy", "words", (_t(64, 10000), normal(64, 10000)), _LOGITS, _cross),
-    Case("binary_crossentropy", "million", (_t(1024, 1024), normal(1024, 1024)), _LOGITS, _elementwise),
-    Case("mean_squared_error", "million", (normal(1024, 1024), normal(1024, 1024)), {}, _mse),
-]  # fmt: skip
+    Case(_SPARSE, "digits", _DIGITS, _LOGITS, _cross),
+    Case(f"{_SPARSE}_dx", "digits", (normal(1024), *_DIGITS), _LOGITS, _cross_dx),
+    Case(_DENSE, "words", (_t(64, 10000), normal(64, 10000)), _LOGITS, _cross),
+    Case(_BINARY, "million", (_t(1024, 1024), normal(1024, 1024)), _LOGITS, _elementwise),
+    Case(_MSE, "million", (normal(1024, 1024), normal(1024, 1024)), {}, _mse),
+]

@@ -57,7 +57,7 @@ CASES = [
     Case("min", "images", (distinct(2, 5, 7, 3),), {"axis": (1, 2)}),
     Case("argmax", "flat", (distinct(3, 50),), {"axis": None, "keepdims": True}),
     Case("argmin", "middle", (distinct(3, 50, 4),), {"axis": 1, "keepdims": True}),
-    # y must equal the maximum exactly, so that finite differences of x and y have no meaning: tests/test_reduce.py checks the rule.
+    # y must equal the maximum exactly, so finite differences have no meaning: tests/test_reduce.py checks the rule.
     Case("max_dx", "ties", (normal(3), _TIES, given([3.0, 2, -0.5])), {"axis": 1}, grad=False, tiny=True),
     Case("max_dx", "columns", (normal(1, 3, 1), given(_CUBE), given(_CUBE.max((0, 2), keepdims=True))),
          {"axis": (0, 2), "keepdims": True}, grad=False),

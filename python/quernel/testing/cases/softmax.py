@@ -6,7 +6,7 @@ from ..case import TINY, Case, normal, uniform
 
 
 def _softmax(inputs, attrs, expected, eps):
-    """exp of a rounded difference errs by its size; the sum of positive terms by its longest chain, n / 64 + 18 additions."""
+    """exp of a rounded difference errs by its size; the sum of positive terms by its longest chain."""
     x = inputs[0]
     n = x.shape[attrs["axis"]] if x.size else 1
     spread = float(np.max(x) - np.min(x)) if x.size else 0.0
