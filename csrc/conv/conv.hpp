@@ -41,8 +41,9 @@ struct Images {
     ptrdiff_t n, at[SPATIAL], c;  // strides
 };
 
-// Reads attributes and shapes; w is (taps..., c, o). False with call.error set where they contradict each other.
-bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv);
+// Reads attributes and shapes; w is (taps..., c, o), of a depthwise convolution (taps..., channels, filters a channel).
+// False with call.error set where they contradict each other.
+bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv, bool depthwise = false);
 Images images(const View& v);
 void tap_strides(const View& w, ptrdiff_t strides[SPATIAL]);
 
@@ -56,6 +57,9 @@ struct Line {
 int64_t lines_of_y(const Axis& axis, Line* lines);  // positions are outputs; at most axis.out lines
 int64_t lines_of_dx(const Axis& axis,
                     Line* lines);  // positions are inputs, taps counted from the last; at most axis.in
+// The part of a line that lies in [begin, end) of the axis's positions; `before` of them precede the line.
+Line part(Line line, int64_t before, int64_t begin, int64_t end);
+Range valid(const Axis& axis, int64_t tap);  // outputs that a tap serves
 
 // The loops that forward and dx share: to[n, q, j] = finish(sum over taps u, channels k of from[n, r(q, u), k] * w[u,
 // k, j]).

@@ -37,15 +37,6 @@ struct Worker {
     float* chains;  // rows x PANEL
     Tap* taps;
 
-    // Valid positions [begin, end) of a tap along an axis.
-    static Range valid(const Axis& a, int64_t tap) {
-        const int64_t shift = tap * a.dilation - a.low;
-        const int64_t begin = shift < 0 ? (-shift + a.stride - 1) / a.stride : 0;
-        int64_t end = shift < a.in ? (a.in - 1 - shift) / a.stride + 1 : 0;
-        if (end > a.out) end = a.out;
-        return {begin < end ? begin : end, end};
-    }
-
     // Whether all taps along the last axis meet all positions and their channels are evenly spaced rows of x.
     bool merges() const {
         const Axis& a = s.v.axis[2];

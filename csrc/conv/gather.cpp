@@ -163,16 +163,6 @@ struct Worker {
     }
 };
 
-// The part of a line that lies in [begin, end) of the axis's positions, counted line after line from `before`.
-Line part(Line line, int64_t before, int64_t begin, int64_t end) {
-    const int64_t from = most(begin - before, 0);
-    const int64_t to = end - before < line.count ? end - before : line.count;
-    line.first += from * line.step;
-    line.read += from * line.read_step;
-    line.count = to > from ? to - from : 0;
-    return line;
-}
-
 }  // namespace
 
 void plan(Call& call, Gather& g) {

@@ -4,7 +4,7 @@
 namespace quernel {
 namespace QUERNEL_ISA {
 
-bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv) {
+bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv, bool depthwise) {
     if (call.n_ints < 3)
         return refuse(call, "expected attributes: rank, groups, activation, strides, dilations, padding");
     const int64_t rank = call.ints[0];
@@ -21,8 +21,9 @@ bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv) 
     conv.o = groups > 0 ? w.shape[rank + 1] / groups : 0;
     conv.taps = 1;
     conv.activation = (Activation)activation;
+    const int64_t filters = depthwise ? conv.c * conv.o : conv.o * groups;
     if (groups < 1 || y.shape[0] != conv.n || x.shape[rank + 1] != conv.c * groups ||
-        w.shape[rank + 1] != conv.o * groups || y.shape[rank + 1] != conv.o * groups)
+        w.shape[rank + 1] != conv.o * groups || y.shape[rank + 1] != filters)
         return refuse(call, "batch, channels, filters or groups of the arrays differ");
     for (int64_t d = 0; d < SPATIAL; ++d) {
         const int64_t at = d - (SPATIAL - rank);
@@ -113,6 +114,23 @@ int64_t lines_of_dx(const Axis& a, Line* lines) {
         }
     }
     return count;
+}
+
+Line part(Line line, int64_t before, int64_t begin, int64_t end) {
+    const int64_t from = begin > before ? begin - before : 0;
+    const int64_t to = end - before < line.count ? end - before : line.count;
+    line.first += from * line.step;
+    line.read += from * line.read_step;
+    line.count = to > from ? to - from : 0;
+    return line;
+}
+
+Range valid(const Axis& a, int64_t tap) {
+    const int64_t shift = tap * a.dilation - a.low;
+    const int64_t begin = shift < 0 ? (-shift + a.stride - 1) / a.stride : 0;
+    int64_t end = shift < a.in ? (a.in - 1 - shift) / a.stride + 1 : 0;
+    if (end > a.out) end = a.out;
+    return {begin < end ? begin : end, end};
 }
 
 }  // namespace QUERNEL_ISA
