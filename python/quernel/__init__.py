@@ -24,7 +24,7 @@ __getattr__, __dir__ = _lazy(
         "naming": "naming name_scope",
         "dtypes": "dtypes DTypePolicy float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool",
         "ops": "ops cast zeros ones stop_gradient",
-        "layers": "layers Layer",
-        "models": "models Model Sequential Input",
+        "layers": "layers Layer Input",
+        "models": "models Model Sequential",
     },
 )

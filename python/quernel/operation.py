@@ -149,6 +149,22 @@ class Operation:
         with spec_scope():
             return self.call(*args, **kwargs)
 
+    def _only_node(self, what):
+        if not self._inbound_nodes:
+            raise AttributeError(f"{self.name!r} has no {what} before it is called on a KerasTensor")
+        return self._inbound_nodes[0]
+
+    @property
+    def input(self):
+        """The KerasTensors of its first symbolic call."""
+        inputs = self._only_node("input").inputs
+        return inputs[0] if len(inputs) == 1 else inputs
+
+    @property
+    def output(self):
+        """The KerasTensors that its first symbolic call returned."""
+        return self._only_node("output").structure
+
     def get_config(self):
         """The arguments of `__init__`, enough for `from_config`; classes with arguments beside `name` override it."""
         return self._config_of_init({"name": self.name})

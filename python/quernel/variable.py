@@ -160,6 +160,16 @@ class Variable(Operators):
             reader._variable = None
         self._readers.clear()
 
+    def _only_shapes(self, value, what):
+        """Whether this assignment happens while only shapes are wanted; then nothing is written."""
+        if not getattr(value, "_is_symbolic", False):
+            return False
+        from .operation import in_spec_scope
+
+        if not in_spec_scope():
+            raise TypeError(f"{what}: Variable {self._path}: expected values, received the KerasTensor {value.name!r}")
+        return True
+
     def _operand(self, value, what):
         value = as_tensor(value, what, self.dtype)
         if value.shape != self.shape:
@@ -172,11 +182,14 @@ class Variable(Operators):
 
     def assign(self, value):
         """Gives it a new value of the same shape, cast to its dtype. Returns the new value."""
-        self._write(self._operand(value, "assign"))
+        if not self._only_shapes(value, "assign"):
+            self._write(self._operand(value, "assign"))
         return self.value
 
     def assign_add(self, value):
         """Adds `value`, of the same shape. Returns the new value."""
+        if self._only_shapes(value, "assign_add"):
+            return self.value
         value = self._operand(value, "assign_add")
         storage = self._prepare_write()
         np.add(storage, value._array, out=storage)
@@ -184,6 +197,8 @@ class Variable(Operators):
 
     def assign_sub(self, value):
         """Subtracts `value`, of the same shape. Returns the new value."""
+        if self._only_shapes(value, "assign_sub"):
+            return self.value
         value = self._operand(value, "assign_sub")
         storage = self._prepare_write()
         np.subtract(storage, value._array, out=storage)

@@ -7,5 +7,6 @@ __getattr__, __dir__ = lazy(
     {
         "layer": "Layer",
         "input_spec": "InputSpec",
+        "input_layer": "Input InputLayer",
     },
 )

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import math
 import threading
 import warnings
 
@@ -10,7 +9,6 @@ from .. import dtypes, naming, tree
 from ..operation import (
     KerasTensor,
     Node,
-    Operation,
     any_symbolic,
     in_spec_scope,
     spec_scope,
@@ -21,6 +19,7 @@ from ..tensor import Tensor, as_tensor, is_tensor
 from ..tracking import Tracker
 from .arguments import Call, shapes_for
 from .input_spec import InputSpec, assert_input_compatibility
+from .state import State
 
 _local = threading.local()
 
@@ -50,16 +49,13 @@ def _wrap_build(original):
         finally:
             object.__setattr__(self, "_building", False)
         bound = inspect.signature(original).bind(self, *args, **kwargs).arguments
-        shapes = dict(list(bound.items())[1:])
-        object.__setattr__(self, "_build_shapes", shapes)
-        self.built = True
-        self._tracker.locked = True
+        self._mark_built(dict(list(bound.items())[1:]))
 
     build._is_wrapped_build = True
     return build
 
 
-class Layer(Operation):
+class Layer(State):
     """A function with state: weights, sublayers, losses. Subclasses define `call`, and `build(input_shape)` where weights depend on it.
 
     Args:
@@ -209,6 +205,13 @@ class Layer(Operation):
 
     # --- building
 
+    _locks_state = True  # whether no more state may be added once it is built
+
+    def _mark_built(self, shapes):
+        object.__setattr__(self, "_build_shapes", shapes)
+        self.built = True
+        self._tracker.locked = self._locks_state
+
     def _scope(self):
         if self._parent_path is None:
             object.__setattr__(self, "_parent_path", naming.current_path())
@@ -247,47 +250,6 @@ class Layer(Operation):
             self.build(tree.map_shapes(tuple, config["input_shape"]) if config["input_shape"] is not None else None)
         elif config and "shapes_dict" in config:
             self.build(**{k: tree.map_shapes(tuple, v) for k, v in config["shapes_dict"].items()})
-
-    def add_weight(
-        self, shape=None, initializer=None, dtype=None, trainable=True, regularizer=None, constraint=None, name=None
-    ):
-        """Makes a Variable that belongs to this layer.
-
-        Args:
-            shape: without None; default () .
-            initializer: name, function or array; default "glorot_uniform" for floats and "zeros" for others.
-            dtype: default: the layer's variable dtype.
-            trainable: whether training updates it.
-            regularizer: function of it whose result is added to `losses`, or its name.
-            constraint: function applied after each update, or its name.
-            name: the last part of its path.
-        """
-        self._check_super_called()
-        from ..variable import Variable
-
-        dtype = self.variable_dtype if dtype is None else dtypes.standardize_dtype(dtype)
-        if initializer is None:
-            initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
-        if isinstance(initializer, (str, dict)):
-            from .. import initializers
-
-            initializer = initializers.get(initializer)
-        with self._scope():
-            variable = Variable(
-                initializer, shape=() if shape is None else shape, dtype=dtype, trainable=trainable, name=name
-            )
-        if regularizer is not None:
-            from .. import regularizers
-
-            variable.regularizer = regularizers.get(regularizer)
-        if constraint is not None:
-            from .. import constraints
-
-            variable.constraint = constraints.get(constraint)
-        self._tracker.add(variable)
-        if not self.trainable:
-            variable.trainable = False
-        return variable
 
     # --- calling
 
@@ -420,127 +382,6 @@ class Layer(Operation):
             outputs = self.call(*args, **kwargs)
         return tree.map_structure(lambda t: KerasTensor(t.shape, t.dtype) if tensor_like(t) else t, outputs)
 
-    # --- losses
-
-    def add_loss(self, loss):
-        """Adds a scalar Tensor, or a structure of them, to `losses`, from within `call`."""
-        for value in tree.flatten(loss):
-            if isinstance(value, KerasTensor):
-                continue  # only shapes are wanted
-            if not is_tensor(value):
-                raise ValueError(f"add_loss: expected a Tensor, received {type(value).__name__}")
-            self._losses.append(value)
-
-    @property
-    def losses(self):
-        """Scalars of the last outermost call: from `add_loss`, here and in sublayers, and from the regularizers of weights."""
-        losses = [loss for layer in self._flatten_layers() for loss in layer._losses]
-        losses.extend(v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None)
-        return losses
-
-    def _clear_losses(self):
-        if self._losses:
-            self._losses.clear()
-        for layer in self._tracker.layers:
-            layer._clear_losses()
-
-    def _flatten_layers(self, include_self=True, recursive=True):
-        found = [self] if include_self else []
-        seen, queue = set(), list(self._tracker.layers)
-        while queue:
-            layer = queue.pop(0)
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                found.append(layer)
-                if recursive:
-                    queue[:0] = layer._tracker.layers
-        return found
-
-    # --- state
-
-    @property
-    def _layers(self):
-        return self._tracker.layers
-
-    def _own_weights(self):
-        return self._tracker.trainable_variables + self._tracker.non_trainable_variables
-
-    @property
-    def variables(self):
-        """All its state: weights and seeds, here and in sublayers; not that of metrics."""
-        own = self._own_weights() + [g.state for g in self._tracker.seed_generators]
-        return _unique(own, *(layer.variables for layer in self._tracker.layers))
-
-    @property
-    def weights(self):
-        """Its variables and those of its sublayers, without seeds and metrics: trainable ones of a layer first."""
-        return _unique(self._own_weights(), *(layer.weights for layer in self._tracker.layers))
-
-    @property
-    def trainable_variables(self):
-        return [v for v in self.variables if v.trainable] if self.trainable else []
-
-    @property
-    def non_trainable_variables(self):
-        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
-
-    @property
-    def trainable_weights(self):
-        return [v for v in self.weights if v.trainable] if self.trainable else []
-
-    @property
-    def non_trainable_weights(self):
-        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
-
-    @property
-    def metrics(self):
-        """The metrics among its attributes and those of its sublayers."""
-        return [*self._tracker.metrics, *(m for layer in self._tracker.layers for m in layer.metrics)]
-
-    @property
-    def metrics_variables(self):
-        return [v for metric in self.metrics for v in metric.variables]
-
-    @property
-    def trainable(self):
-        """Whether training updates its weights; setting it sets it for its weights and sublayers too."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value):
-        value = bool(value)
-        self._trainable = value
-        for variable in self._tracker.trainable_variables:
-            variable.trainable = value
-        for layer in self._tracker.layers:
-            layer.trainable = value
-
-    def get_weights(self):
-        """The values of `weights` as fresh NumPy arrays."""
-        return [v.numpy() for v in self.weights]
-
-    def set_weights(self, weights):
-        """Gives `weights` new values, all or none: a list of arrays as `get_weights` returns."""
-        mine = self.weights
-        if len(mine) != len(weights):
-            raise ValueError(f"set_weights: layer {self.name!r}: expected {len(mine)} arrays, received {len(weights)}")
-        values = [as_tensor(w, name=v.path) for v, w in zip(mine, weights)]
-        for variable, value in zip(mine, values):
-            if variable.shape != value.shape:
-                raise ValueError(
-                    f"set_weights: {variable.path}: expected shape {variable.shape}, received {value.shape}"
-                )
-        for variable, value in zip(mine, values):
-            variable.assign(value)
-
-    def count_params(self):
-        """How many numbers its weights hold."""
-        if not self.built:
-            raise ValueError(
-                f"count_params: layer {self.name!r}: expected a layer that is built, received one that is not: call it, or `build` it"
-            )
-        return sum(math.prod(v.shape) for v in self.weights)
-
     # --- configuration
 
     def get_config(self):
@@ -556,12 +397,3 @@ class Layer(Operation):
 
 
 Layer.build = _wrap_build(Layer.build)
-
-
-def _unique(*groups):
-    """The variables of the groups in order, each once."""
-    found = {}
-    for group in groups:
-        for variable in group:
-            found.setdefault(id(variable), variable)
-    return list(found.values())
