@@ -38,7 +38,6 @@ class Functional(Model):
                         f"Model: {what}: expected KerasTensors, received {value!r} ({type(value).__name__})"
                     )
         Layer.__init__(self, name=name)
-        self._start_training_state()
         put = self._put
         put("_inputs_structure", inputs)
         put("_outputs_structure", outputs)
@@ -233,11 +232,13 @@ class Functional(Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
+        from ..saving.registry import custom_object_scope
         from .functional_config import graph_from_config
 
         if cls is not Functional and "layers" not in config:
             return cls(**config)
-        return graph_from_config(cls, config, custom_objects)
+        with custom_object_scope(custom_objects or {}):
+            return graph_from_config(cls, config)
 
 
 def _shapes(tensors):

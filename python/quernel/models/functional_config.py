@@ -61,14 +61,14 @@ def _is_reference(value):
     return isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str)
 
 
-def graph_from_config(cls, config, custom_objects=None, made=None):
+def graph_from_config(cls, config, made=None):
     """The model of a config of `graph_config`; `made` gives layers by name that are used instead of new ones."""
     operations = {}
     waiting = []
     for entry in config["layers"]:
         name = entry["name"]
         made_here = None if made is None else made.get(name)
-        operations[name] = deserialize_object(entry, custom_objects) if made_here is None else made_here
+        operations[name] = deserialize_object(entry) if made_here is None else made_here
         waiting.extend((name, i, call) for i, call in enumerate(entry["inbound_nodes"]))
     outputs = {}  # (operation name, call index) -> flat outputs
 

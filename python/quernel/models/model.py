@@ -40,10 +40,6 @@ class Model(Layer):
             Functional.__init__(self, *args, **kwargs)
             return
         super().__init__(*args, **kwargs)
-        self._start_training_state()
-
-    def _start_training_state(self):
-        """The trainer's attributes."""
 
     def build(self, input_shape=None):
         """Makes the weights of a subclassed model, by running its `call` on this shape (or structure of shapes) alone."""

@@ -187,9 +187,10 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        from ..saving.registry import deserialize_object
+        from ..saving.registry import custom_object_scope, deserialize_object
 
-        layers = [deserialize_object(entry, custom_objects) for entry in config["layers"]]
+        with custom_object_scope(custom_objects or {}):
+            layers = [deserialize_object(entry) for entry in config["layers"]]
         return cls(layers, trainable=config.get("trainable", True), name=config.get("name"))
 
 

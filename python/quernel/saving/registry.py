@@ -120,11 +120,12 @@ def deserialize_object(config, custom_objects=None):
     """
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
         raise ValueError(f"deserialize_object: expected a dict with 'class_name' and 'config', received {config!r}")
+    if custom_objects:
+        with custom_object_scope(custom_objects):
+            return deserialize_object(config)
     name = config["class_name"]
     registered = config.get("registered_name")
-    cls = (get_registered_object(registered, custom_objects) if registered else None) or get_registered_object(
-        name, custom_objects
-    )
+    cls = (get_registered_object(registered) if registered else None) or get_registered_object(name)
     if cls is None and not registered:
         cls = _own_class(name)
     if cls is None:
