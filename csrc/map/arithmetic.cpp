@@ -93,9 +93,9 @@ constexpr MapOp POWER = {2, SAME, 80, {row2<vpow>}};
 constexpr MapOp MAXIMUM = {2, SAME, 2, {row2<larger>, nullptr, each2<I4, I4, most>, each2<I8, I8, most>, each2<U8, U8, most>, each2<U8, U8, either>}};
 constexpr MapOp MINIMUM = {2, SAME, 2, {row2<smaller>, nullptr, each2<I4, I4, least>, each2<I8, I8, least>, each2<U8, U8, least>, each2<U8, U8, both>}};
 constexpr MapOp NEGATIVE = {1, SAME, 1, {row1<vneg>, nullptr, each1<I4, I4, minus1>, each1<I8, I8, minus1>, each1<U8, U8, minus1>, nullptr}};
-constexpr MapOp ABSOLUTE = {1, SAME, 1, {row1<vabs>, nullptr, each1<I4, I4, magnitude>, each1<I8, I8, magnitude>, each1<U8, U8, magnitude>, each1<U8, U8, magnitude>}};
+constexpr MapOp ABSOLUTE = {1, SAME, 1, {row1<vabs>, nullptr, each1<I4, I4, magnitude>, each1<I8, I8, magnitude>, each1<U8, U8, magnitude>, nullptr}};
 constexpr MapOp SIGN = {1, SAME, 3, {row1<sign_of_value>, nullptr, each1<I4, I4, sign1>, each1<I8, I8, sign1>, each1<U8, U8, sign1>, nullptr}};
-constexpr MapOp SQUARE = {1, SAME, 1, {row1<squared>, nullptr, each1<I4, I4, square1>, each1<I8, I8, square1>, each1<U8, U8, square1>, each1<U8, U8, magnitude>}};
+constexpr MapOp SQUARE = {1, SAME, 1, {row1<squared>, nullptr, each1<I4, I4, square1>, each1<I8, I8, square1>, each1<U8, U8, square1>, nullptr}};
 
 }  // namespace
 

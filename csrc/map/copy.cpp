@@ -1,6 +1,5 @@
-// copy: y = x, any strides on both sides. full_like: y = value, the shape of x (whose elements are not read). cast: y = (dtype) x.
+// copy: y = x, any strides on both sides. cast: y = (dtype) x.
 //
-// full_like, floats: the value for float32; ints: the value for other dtypes.
 // cast: between float32, int32, int64, uint8 and bool. Float to integer drops the fraction; beyond the integer's range, and for
 // NaN, it gives the smallest integer (uint8: the low byte of that int32). Integers wrap. To bool: x != 0. Equal dtypes keep all bits.
 #include "map/map.hpp"
@@ -21,27 +20,6 @@ bool copy_prepare(Call& c) {
 void copy_run(const Call& c, const Team& team, char*) {
     const View &x = c.in[0], &y = c.out[0];
     move_elements(nest_of(y, x), item_size(x.dtype), y.data, x.data, team);
-}
-
-bool full_like_prepare(Call& c) {
-    if (c.n_in != 1 || c.n_out != 1) return refuse(c, "expected one input and one output");
-    if (!same_shape(c.in[0], c.out[0])) return refuse(c, "input and output differ in shape");
-    const int dtype = c.out[0].dtype;
-    if (dtype == F64) return refuse(c, "this op does not take float64");
-    if (c.n_floats != (dtype == F32) || c.n_ints != (dtype != F32)) return refuse(c, "expected one value");
-    c.bytes = (double)c.out[0].size() * item_size(dtype);
-    c.ranks = worth(c, c.out[0].size() / 1024 + 1);
-    return true;
-}
-
-void full_like_run(const Call& c, const Team& team, char*) {
-    const View& y = c.out[0];
-    const float f = c.n_floats ? (float)c.floats[0] : 0.0f;
-    const int64_t i8 = c.n_ints ? c.ints[0] : 0;
-    const int32_t i4 = (int32_t)i8;
-    const uint8_t i1 = (uint8_t)i8;
-    const void* value = y.dtype == F32 ? (const void*)&f : y.dtype == I32 ? (const void*)&i4 : y.dtype == I64 ? (const void*)&i8 : &i1;
-    fill_elements(nest_of(y, y), item_size(y.dtype), y.data, value, team);
 }
 
 namespace {

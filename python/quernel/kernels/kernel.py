@@ -74,6 +74,33 @@ class _Jit:
 jit = _Jit
 
 
+class _Vectorized:
+    """`@vectorized`: a scalar function made a ufunc by Numba on first call; `numba=f.fill` of an elementwise kernel."""
+
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.compiled = None
+
+    def __call__(self, *args, out):
+        if self.compiled is None:
+            import numba
+
+            try:
+                self.compiled = numba.vectorize(cache=True)(self.function)
+            except RuntimeError:  # as in _Jit: nowhere to cache
+                self.compiled = numba.vectorize(self.function)
+        with np.errstate(all="ignore"):
+            return self.compiled(*args, out=out)
+
+    def fill(self, outs, *inputs, **attrs):
+        """The form that `kernel(numba=...)` takes; attributes follow the arrays, in their dtype."""
+        self(*inputs, *[outs[0].dtype.type(value) for value in attrs.values()], out=outs[0])
+
+
+vectorized = _Vectorized
+
+
 def as_array(value, name):
     """A NumPy array for an input: no copy unless the memory cannot be read as it is."""
     if type(value) is np.ndarray:

@@ -1,0 +1,354 @@
+"""Activations: relu leaky_relu sigmoid tanh softplus silu, and the kernels of their gradients.
+
+relu_dx, sigmoid_dx and tanh_dx take the activation's output, the others its input.
+"""
+
+import math
+
+import numpy as np
+
+from .elementwise import FLOATS, binary, plain, unary
+from .kernel import kernel, vectorized
+
+
+@vectorized
+def _relu(x):
+    return np.float32(0) if x <= 0 else x
+
+
+@kernel(shape=unary("relu"), native=plain, numba=_relu.fill)
+def relu(x):
+    """Rectifier: y[i] = +0 if x[i] <= 0 else x[i], so NaN passes.
+
+    Args:
+        x: array of floats.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.relu(np.array([-1, 0, 2], "float32"))
+        array([0., 0., 2.], dtype=float32)
+    """
+    return np.where(x <= 0, x.dtype.type(0), x)
+
+
+@vectorized
+def _relu_dx(dy, y):
+    return np.float32(0) if y <= 0 else dy
+
+
+@kernel(shape=binary("relu_dx", FLOATS, None, "dy", "y"), native=plain, numba=_relu_dx.fill)
+def relu_dx(dy, y):
+    """Gradient of relu: dx[i] = 0 if y[i] <= 0 else dy[i].
+
+    Args:
+        dy: gradient of the output.
+        y: the output of relu.
+
+    Returns:
+        Gradient of the input: array of their shape and dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> dy, y = np.ones(2, "float32"), np.array([-0.5, 0.5], "float32")
+        >>> qn.kernels.relu_dx(dy, y)
+        array([0., 1.], dtype=float32)
+    """
+    return np.where(y <= 0, dy.dtype.type(0), dy)
+
+
+@vectorized
+def _leaky_relu(x, negative_slope):
+    return x if x > 0 else negative_slope * x
+
+
+@kernel(shape=unary("leaky_relu"), native=plain, numba=_leaky_relu.fill)
+def leaky_relu(x, *, negative_slope=0.2):
+    """Rectifier with a slope below 0: y[i] = x[i] if x[i] > 0 else negative_slope * x[i].
+
+    Args:
+        x: array of floats.
+        negative_slope: the slope below 0.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.leaky_relu(np.array([-1, 0, 2], "float32"))
+        array([-0.2,  0. ,  2. ], dtype=float32)
+    """
+    return np.where(x > 0, x, negative_slope * x)
+
+
+@vectorized
+def _leaky_relu_dx(dy, x, negative_slope):
+    return dy if x > 0 else negative_slope * dy
+
+
+@kernel(shape=binary("leaky_relu_dx", FLOATS, None, "dy", "x"), native=plain, numba=_leaky_relu_dx.fill)
+def leaky_relu_dx(dy, x, *, negative_slope=0.2):
+    """Gradient of leaky_relu: dx[i] = dy[i] if x[i] > 0 else negative_slope * dy[i].
+
+    Args:
+        dy: gradient of the output.
+        x: the input of leaky_relu.
+        negative_slope: the slope below 0.
+
+    Returns:
+        Gradient of the input: array of their shape and dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> dy, x = np.ones(2, "float32"), np.array([-0.5, 0.5], "float32")
+        >>> qn.kernels.leaky_relu_dx(dy, x)
+        array([0.2, 1. ], dtype=float32)
+    """
+    return np.where(x > 0, dy, negative_slope * dy)
+
+
+def sigmoid_of(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+@vectorized
+def _sigmoid(x):
+    e = math.exp(-abs(x))
+    return (e if x < 0 else 1.0) / (1.0 + e)
+
+
+@kernel(shape=unary("sigmoid"), native=plain, numba=_sigmoid.fill)
+def sigmoid(x):
+    """Logistic function: y[i] = 1 / (1 + e ** -x[i]).
+
+    Computed with e ** -|x|, which never overflows.
+
+    Args:
+        x: array of floats.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.sigmoid(np.array([-1, 0, 2], "float32"))
+        array([0.26894143, 0.5       , 0.8807971 ], dtype=float32)
+    """
+    return sigmoid_of(x)
+
+
+@vectorized
+def _sigmoid_dx(dy, y):
+    return dy * (y * (1 - y))
+
+
+@kernel(shape=binary("sigmoid_dx", FLOATS, None, "dy", "y"), native=plain, numba=_sigmoid_dx.fill)
+def sigmoid_dx(dy, y):
+    """Gradient of sigmoid: dx[i] = dy[i] * y[i] * (1 - y[i]).
+
+    Args:
+        dy: gradient of the output.
+        y: the output of sigmoid.
+
+    Returns:
+        Gradient of the input: array of their shape and dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> dy, y = np.ones(2, "float32"), np.array([-0.5, 0.5], "float32")
+        >>> qn.kernels.sigmoid_dx(dy, y)
+        array([-0.75,  0.25], dtype=float32)
+    """
+    return dy * (y * (1 - y))
+
+
+@vectorized
+def _tanh(x):
+    return math.tanh(x)
+
+
+@kernel(shape=unary("tanh"), native=plain, numba=_tanh.fill)
+def tanh(x):
+    """Hyperbolic tangent: y[i] = tanh(x[i]).
+
+    Args:
+        x: array of floats.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.tanh(np.array([-1, 0, 2], "float32"))
+        array([-0.7615942,  0.       ,  0.9640276], dtype=float32)
+    """
+    return np.tanh(x)
+
+
+@vectorized
+def _tanh_dx(dy, y):
+    return dy * (1 - y * y)
+
+
+@kernel(shape=binary("tanh_dx", FLOATS, None, "dy", "y"), native=plain, numba=_tanh_dx.fill)
+def tanh_dx(dy, y):
+    """Gradient of tanh: dx[i] = dy[i] * (1 - y[i] ** 2).
+
+    Args:
+        dy: gradient of the output.
+        y: the output of tanh.
+
+    Returns:
+        Gradient of the input: array of their shape and dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> dy, y = np.ones(2, "float32"), np.array([-0.5, 0.5], "float32")
+        >>> qn.kernels.tanh_dx(dy, y)
+        array([0.75, 0.75], dtype=float32)
+    """
+    return dy * (1 - y * y)
+
+
+@vectorized
+def _softplus(x):
+    return (x if x > 0 or x != x else 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+@kernel(shape=unary("softplus"), native=plain, numba=_softplus.fill)
+def softplus(x):
+    """Smooth rectifier: y[i] = ln(1 + e ** x[i]).
+
+    Computed as max(x, 0) + log1p(e ** -|x|), which never overflows.
+
+    Args:
+        x: array of floats.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.softplus(np.array([-1, 0, 2], "float32"))
+        array([0.31326169, 0.6931472 , 2.126928  ], dtype=float32)
+    """
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+@vectorized
+def _softplus_dx(dy, x):
+    e = math.exp(-abs(x))
+    return dy * ((e if x < 0 else 1.0) / (1.0 + e))
+
+
+@kernel(shape=binary("softplus_dx", FLOATS, None, "dy", "x"), native=plain, numba=_softplus_dx.fill)
+def softplus_dx(dy, x):
+    """Gradient of softplus: dx[i] = dy[i] * sigmoid(x[i]).
+
+    Args:
+        dy: gradient of the output.
+        x: the input of softplus.
+
+    Returns:
+        Gradient of the input: array of their shape and dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> dy, x = np.ones(2, "float32"), np.array([-0.5, 0.5], "float32")
+        >>> qn.kernels.softplus_dx(dy, x)
+        array([0.37754065, 0.62245935], dtype=float32)
+    """
+    return dy * sigmoid_of(x)
+
+
+@vectorized
+def _silu(x):
+    e = math.exp(-abs(x))
+    return x * ((e if x < 0 else 1.0) / (1.0 + e))
+
+
+@kernel(shape=unary("silu"), native=plain, numba=_silu.fill)
+def silu(x):
+    """Sigmoid linear unit, also called swish: y[i] = x[i] * sigmoid(x[i]).
+
+    Args:
+        x: array of floats.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.silu(np.array([-1, 0, 2], "float32"))
+        array([-0.26894143,  0.        ,  1.7615942 ], dtype=float32)
+
+    Source: Ramachandran, Zoph and Le, 2017, arXiv:1710.05941.
+    """
+    return x * sigmoid_of(x)
+
+
+@vectorized
+def _silu_dx(dy, x):
+    e = math.exp(-abs(x))
+    s = (e if x < 0 else 1.0) / (1.0 + e)
+    return dy * (s * (1.0 + x * (1.0 - s)))
+
+
+@kernel(shape=binary("silu_dx", FLOATS, None, "dy", "x"), native=plain, numba=_silu_dx.fill)
+def silu_dx(dy, x):
+    """Gradient of silu: dx[i] = dy[i] * s * (1 + x[i] * (1 - s)), s = sigmoid(x[i]).
+
+    Args:
+        dy: gradient of the output.
+        x: the input of silu.
+
+    Returns:
+        Gradient of the input: array of their shape and dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> dy, x = np.ones(2, "float32"), np.array([-0.5, 0.5], "float32")
+        >>> qn.kernels.silu_dx(dy, x)
+        array([0.26003834, 0.7399617 ], dtype=float32)
+    """
+    s = sigmoid_of(x)
+    return dy * (s * (1 + x * (1 - s)))

@@ -1,0 +1,435 @@
+"""Arithmetic: add subtract multiply divide floor_divide mod power maximum minimum, negative absolute sign square."""
+
+import numpy as np
+
+from .elementwise import ANY, FLOATS, NUMBERS, binary, plain, unary
+from .kernel import Decline, kernel, vectorized
+
+
+@vectorized
+def _add(x1, x2):
+    return x1 + x2
+
+
+@vectorized
+def _either(x1, x2):
+    return x1 or x2
+
+
+def _add_numba(outs, x1, x2):
+    (_either if x1.dtype.kind == "b" else _add)(x1, x2, out=outs[0])
+
+
+@kernel(shape=binary("add", ANY), native=plain, numba=_add_numba)
+def add(x1, x2):
+    """Adds with broadcasting: y[i] = x1[i] + x2[i].
+
+    Integers wrap around; for bool it is `or`.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([1, 2], "float32"), np.array([[10], [20]], "float32")
+        >>> qn.kernels.add(a, b)
+        array([[11., 12.],
+           [21., 22.]], dtype=float32)
+    """
+    return np.add(x1, x2)
+
+
+@vectorized
+def _subtract(x1, x2):
+    return x1 - x2
+
+
+@kernel(shape=binary("subtract", NUMBERS), native=plain, numba=_subtract.fill)
+def subtract(x1, x2):
+    """Subtracts with broadcasting: y[i] = x1[i] - x2[i].
+
+    Integers wrap around.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([1, 2], "float32"), np.array([3], "float32")
+        >>> qn.kernels.subtract(a, b)
+        array([-2., -1.], dtype=float32)
+    """
+    return np.subtract(x1, x2)
+
+
+@vectorized
+def _multiply(x1, x2):
+    return x1 * x2
+
+
+@vectorized
+def _both(x1, x2):
+    return x1 and x2
+
+
+def _multiply_numba(outs, x1, x2):
+    (_both if x1.dtype.kind == "b" else _multiply)(x1, x2, out=outs[0])
+
+
+@kernel(shape=binary("multiply", ANY), native=plain, numba=_multiply_numba)
+def multiply(x1, x2):
+    """Multiplies with broadcasting: y[i] = x1[i] * x2[i].
+
+    Integers wrap around; for bool it is `and`.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([1, 2], "float32"), np.array([3], "float32")
+        >>> qn.kernels.multiply(a, b)
+        array([3., 6.], dtype=float32)
+    """
+    return np.multiply(x1, x2)
+
+
+@vectorized
+def _divide(x1, x2):
+    return x1 / x2
+
+
+@kernel(shape=binary("divide", FLOATS), native=plain, numba=_divide.fill)
+def divide(x1, x2):
+    """Divides floats with broadcasting: y[i] = x1[i] / x2[i].
+
+    IEEE division: x / 0 is inf or NaN.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([1, 2], "float32"), np.array([4], "float32")
+        >>> qn.kernels.divide(a, b)
+        array([0.25, 0.5 ], dtype=float32)
+    """
+    return np.divide(x1, x2)
+
+
+@vectorized
+def _floor_quotient(x1, x2):
+    return np.floor(x1 / x2)
+
+
+@vectorized
+def _floor_divide(x1, x2):
+    return x1 // x2
+
+
+def _floor_divide_numba(outs, x1, x2):
+    (_floor_quotient if x1.dtype.kind == "f" else _floor_divide)(x1, x2, out=outs[0])
+
+
+@kernel(shape=binary("floor_divide", NUMBERS), native=plain, numba=_floor_divide_numba)
+def floor_divide(x1, x2):
+    """Rounded quotient with broadcasting: y[i] = floor(x1[i] / x2[i]).
+
+    For float32 the quotient before rounding down is taken in float64. An integer divided by 0 gives 0.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([7, -7], "int32"), np.array([2], "int32")
+        >>> qn.kernels.floor_divide(a, b)
+        array([ 3, -4], dtype=int32)
+    """
+    if np.issubdtype(x1.dtype, np.integer):
+        return np.floor_divide(x1, x2)
+    return np.floor(np.divide(x1, x2, dtype=np.float64 if x1.dtype == np.float32 else None))
+
+
+@vectorized
+def _mod(x1, x2):
+    return x1 % x2
+
+
+@kernel(shape=binary("mod", NUMBERS), native=plain, numba=_mod.fill)
+def mod(x1, x2):
+    """Remainder with the divisor's sign and broadcasting: y[i] = x1[i] - floor(x1[i] / x2[i]) * x2[i].
+
+    Exact, as `numpy.mod`: NaN for a float divisor 0 or an infinite x1; an integer divisor 0 gives 0.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([7, -7], "int32"), np.array([3], "int32")
+        >>> qn.kernels.mod(a, b)
+        array([1, 2], dtype=int32)
+    """
+    return np.mod(x1, x2)
+
+
+def _floats_only(x1, x2):
+    if x1.dtype.kind != "f":
+        raise Decline(f"{x1.dtype} powers have no native kernel")
+    return (), ()
+
+
+@vectorized
+def _power(x1, x2):
+    return x1**x2
+
+
+@kernel(shape=binary("power", NUMBERS), native=_floats_only, numba=_power.fill)
+def power(x1, x2):
+    """Powers with broadcasting: y[i] = x1[i] ** x2[i].
+
+    As IEEE 754's pow: x ** 0 and 1 ** x are 1 even for NaN; a negative base needs a whole exponent, else NaN.
+    Integer exponents must not be negative.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([2, 9], "float32"), np.array([3, 0.5], "float32")
+        >>> qn.kernels.power(a, b)
+        array([8., 3.], dtype=float32)
+    """
+    return np.power(x1, x2)
+
+
+@vectorized
+def _maximum(x1, x2):
+    return x1 if x1 >= x2 or x1 != x1 else x2
+
+
+@kernel(shape=binary("maximum", ANY), native=plain, numba=_maximum.fill)
+def maximum(x1, x2):
+    """The larger of two with broadcasting: y[i] = x1[i] if x1[i] >= x2[i] or x1[i] is NaN else x2[i].
+
+    NaN wins; a tie, also of +0 and -0, gives x1.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([1, 5], "float32"), np.array([3, np.nan], "float32")
+        >>> qn.kernels.maximum(a, b)
+        array([ 3., nan], dtype=float32)
+    """
+    return np.where((x1 >= x2) | (x1 != x1), x1, x2)
+
+
+@vectorized
+def _minimum(x1, x2):
+    return x1 if x1 <= x2 or x1 != x1 else x2
+
+
+@kernel(shape=binary("minimum", ANY), native=plain, numba=_minimum.fill)
+def minimum(x1, x2):
+    """The smaller of two with broadcasting: y[i] = x1[i] if x1[i] <= x2[i] or x1[i] is NaN else x2[i].
+
+    NaN wins; a tie, also of +0 and -0, gives x1.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([1, 5], "float32"), np.array([3, np.nan], "float32")
+        >>> qn.kernels.minimum(a, b)
+        array([ 1., nan], dtype=float32)
+    """
+    return np.where((x1 <= x2) | (x1 != x1), x1, x2)
+
+
+@vectorized
+def _negative(x):
+    return -x
+
+
+def _negative_numba(outs, x):
+    if x.dtype.kind == "f":
+        _negative(x, out=outs[0])
+    else:
+        _subtract(np.zeros((), x.dtype), x, out=outs[0])
+
+
+@kernel(shape=unary("negative", NUMBERS), native=plain, numba=_negative_numba)
+def negative(x):
+    """Negates: y[i] = -x[i].
+
+    Integers wrap around.
+
+    Args:
+        x: array of floats or integers.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.negative(np.array([1, -2], "float32"))
+        array([-1.,  2.], dtype=float32)
+    """
+    return np.negative(x)
+
+
+@vectorized
+def _absolute(x):
+    return abs(x)
+
+
+def _absolute_numba(outs, x):
+    if x.dtype.kind == "u":
+        _maximum(x, x, out=outs[0])
+    else:
+        _absolute(x, out=outs[0])
+
+
+@kernel(shape=unary("absolute", NUMBERS), native=plain, numba=_absolute_numba)
+def absolute(x):
+    """Absolute value: y[i] = |x[i]|.
+
+    The smallest integer of its type stays itself.
+
+    Args:
+        x: array of floats or integers.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.absolute(np.array([1, -2], "float32"))
+        array([1., 2.], dtype=float32)
+    """
+    return np.absolute(x)
+
+
+@vectorized
+def _sign(x):
+    return x if x != x else (x > 0) * 1 - (x < 0) * 1
+
+
+def _sign_numba(outs, x):
+    if x.dtype.kind == "u":
+        _minimum(x, np.ones((), x.dtype), out=outs[0])
+    else:
+        _sign(x, out=outs[0])
+
+
+@kernel(shape=unary("sign", NUMBERS), native=plain, numba=_sign_numba)
+def sign(x):
+    """Sign: y[i] = 1 if x[i] > 0, -1 if x[i] < 0, +0 if x[i] = 0; NaN passes.
+
+    Args:
+        x: array of floats or integers.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.sign(np.array([-3, 0, 5], "float32"))
+        array([-1.,  0.,  1.], dtype=float32)
+    """
+    return np.sign(x)
+
+
+@vectorized
+def _square(x):
+    return x * x
+
+
+@kernel(shape=unary("square", NUMBERS), native=plain, numba=_square.fill)
+def square(x):
+    """Square: y[i] = x[i] * x[i].
+
+    Integers wrap around.
+
+    Args:
+        x: array of floats or integers.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        TypeError: another dtype.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.square(np.array([-3, 2], "float32"))
+        array([9., 4.], dtype=float32)
+    """
+    return x * x
