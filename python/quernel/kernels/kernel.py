@@ -75,23 +75,29 @@ jit = _Jit
 
 
 class _Vectorized:
-    """`@vectorized`: a scalar function made a ufunc by Numba on first call; `numba=f.fill` of an elementwise kernel."""
+    """`@vectorized`: a scalar function made a ufunc by Numba on first call; `numba=f.fill` of an elementwise kernel.
+
+    One ufunc for each combination of dtypes: a shared one would pick a loop that an earlier call compiled for wider dtypes.
+    """
 
     def __init__(self, function):
         functools.update_wrapper(self, function)
         self.function = function
-        self.compiled = None
+        self.compiled = {}
 
     def __call__(self, *args, out):
-        if self.compiled is None:
+        key = tuple(a.dtype.num for a in args)
+        ufunc = self.compiled.get(key)
+        if ufunc is None:
             import numba
 
             try:
-                self.compiled = numba.vectorize(cache=True)(self.function)
+                ufunc = numba.vectorize(cache=True)(self.function)
             except RuntimeError:  # as in _Jit: nowhere to cache
-                self.compiled = numba.vectorize(self.function)
+                ufunc = numba.vectorize(self.function)
+            self.compiled[key] = ufunc
         with np.errstate(all="ignore"):
-            return self.compiled(*args, out=out)
+            return ufunc(*args, out=out)
 
     def fill(self, outs, *inputs, **attrs):
         """The form that `kernel(numba=...)` takes; attributes follow the arrays, in their dtype."""
