@@ -13,7 +13,7 @@ namespace QUERNEL_ISA {
 namespace {
 
 constexpr float SELU_SCALE = 1.05070098735548f, SELU_ALPHA = 1.67326324235437f;
-constexpr float GELU_SCALE = 1.59576912160573f;  // 2 sqrt(2/pi)
+constexpr float GELU_SCALE = 1.59576912160573f;                                                      // 2 sqrt(2/pi)
 constexpr float GELU_CUBE = 0.044715f, ROOT_HALF = 0.707106781186548f, NORMAL = 0.398942280401433f;  // 1 / sqrt(2 pi)
 
 QUERNEL_INLINE vf rectify(vf x) { return select(le(x, zero()), zero(), x); }
@@ -31,7 +31,9 @@ QUERNEL_INLINE vf selu1_dx(vf dy, vf x) {
     return mul(mul(set1(SELU_SCALE), dy), select(gt(x, zero()), set1(1.0f), mul(set1(SELU_ALPHA), vexp(x))));
 }
 
-QUERNEL_INLINE vf gelu_argument(vf x, vf z) { return mul(mul(set1(GELU_SCALE), x), fma(set1(GELU_CUBE), z, set1(1.0f))); }
+QUERNEL_INLINE vf gelu_argument(vf x, vf z) {
+    return mul(mul(set1(GELU_SCALE), x), fma(set1(GELU_CUBE), z, set1(1.0f)));
+}
 QUERNEL_INLINE vf gelu_erf(vf x) {
     const vf half = mul(x, set1(0.5f));
     return mul(half, add(set1(1.0f), verf(mul(x, set1(ROOT_HALF)))));
@@ -43,11 +45,13 @@ QUERNEL_INLINE vf gelu_erf_dx(vf dy, vf x) {
     return mul(dy, fma(x, density, below));
 }
 QUERNEL_INLINE vf gelu_tanh_dx(vf dy, vf x) {
-    const vf one = set1(1.0f), z = mul(x, x), s = vsigmoid(gelu_argument(x, z));
+    vf rest;
+    const vf one = set1(1.0f), z = mul(x, x), s = vsigmoid(gelu_argument(x, z), rest);
     const vf slope = mul(set1(GELU_SCALE), fma(set1(3 * GELU_CUBE), z, one));
-    return mul(dy, fma(mul(x, slope), mul(s, sub(one, s)), s));
+    return mul(dy, fma(mul(x, slope), mul(s, rest), s));
 }
 
+QUERNEL_INLINE vf logistic(vf x) { return vsigmoid(x); }
 QUERNEL_INLINE vf sigmoid_dx1(vf dy, vf y) { return mul(dy, mul(y, sub(set1(1.0f), y))); }
 QUERNEL_INLINE vf tanh_dx1(vf dy, vf y) { return mul(dy, fnma(y, y, set1(1.0f))); }
 QUERNEL_INLINE vf softplus1(vf x) {
@@ -57,8 +61,9 @@ QUERNEL_INLINE vf softplus1(vf x) {
 QUERNEL_INLINE vf softplus1_dx(vf dy, vf x) { return mul(dy, vsigmoid(x)); }
 QUERNEL_INLINE vf silu1(vf x) { return mul(x, vsigmoid(x)); }
 QUERNEL_INLINE vf silu1_dx(vf dy, vf x) {
-    const vf one = set1(1.0f), s = vsigmoid(x);
-    return mul(dy, mul(s, fma(x, sub(one, s), one)));
+    vf rest;
+    const vf s = vsigmoid(x, rest);
+    return mul(dy, mul(s, fma(x, rest, set1(1.0f))));
 }
 
 constexpr MapOp RELU = {1, SAME, 1, {row1<rectify>}}, RELU_DX = {2, SAME, 1, {row2<rectify_dx>}};
@@ -67,7 +72,7 @@ constexpr MapOp ELU = {1, SAME, 24, {row1p<elu1>}, 1}, ELU_DX = {2, SAME, 20, {r
 constexpr MapOp SELU = {1, SAME, 24, {row1<selu1>}}, SELU_DX = {2, SAME, 20, {row2<selu1_dx>}};
 constexpr MapOp GELU_ERF = {1, SAME, 40, {row1<gelu_erf>}, 1}, GELU_ERF_DX = {2, SAME, 60, {row2<gelu_erf_dx>}, 1};
 constexpr MapOp GELU_TANH = {1, SAME, 30, {row1<gelu_tanh>}, 1}, GELU_TANH_DX = {2, SAME, 35, {row2<gelu_tanh_dx>}, 1};
-constexpr MapOp SIGMOID = {1, SAME, 25, {row1<vsigmoid>}}, SIGMOID_DX = {2, SAME, 3, {row2<sigmoid_dx1>}};
+constexpr MapOp SIGMOID = {1, SAME, 25, {row1<logistic>}}, SIGMOID_DX = {2, SAME, 3, {row2<sigmoid_dx1>}};
 constexpr MapOp TANH = {1, SAME, 35, {row1<vtanh>}}, TANH_DX = {2, SAME, 2, {row2<tanh_dx1>}};
 constexpr MapOp SOFTPLUS = {1, SAME, 45, {row1<softplus1>}}, SOFTPLUS_DX = {2, SAME, 26, {row2<softplus1_dx>}};
 constexpr MapOp SILU = {1, SAME, 26, {row1<silu1>}}, SILU_DX = {2, SAME, 30, {row2<silu1_dx>}};

@@ -1,7 +1,8 @@
 // Arithmetic: add subtract multiply divide floor_divide mod power maximum minimum, negative absolute sign square.
 //
-// float32, int32, int64, uint8, and bool where NumPy has it (add is or, multiply is and). Integers wrap around; dividing an
-// integer by zero gives 0. maximum(a, b) is a where a >= b or a is NaN, else b: NaN wins, ties give the first; minimum alike.
+// float32, int32, int64, uint8, and bool where NumPy has it (add is or, multiply is and). Integers wrap around;
+// dividing an integer by zero gives 0. maximum(a, b) is a where a >= b or a is NaN, else b: NaN wins, ties give the
+// first; minimum alike.
 #include "map/map.hpp"
 #include "simd/math.hpp"
 
@@ -20,23 +21,41 @@ QUERNEL_INLINE vf sign_of_value(vf a) {
 
 // Integers wrap: 64-bit unsigned arithmetic, cut to T.
 template <class T>
-inline T plus(T a, T b) { return (T)((uint64_t)a + (uint64_t)b); }
+inline T plus(T a, T b) {
+    return (T)((uint64_t)a + (uint64_t)b);
+}
 template <class T>
-inline T minus(T a, T b) { return (T)((uint64_t)a - (uint64_t)b); }
+inline T minus(T a, T b) {
+    return (T)((uint64_t)a - (uint64_t)b);
+}
 template <class T>
-inline T times(T a, T b) { return (T)((uint64_t)a * (uint64_t)b); }
+inline T times(T a, T b) {
+    return (T)((uint64_t)a * (uint64_t)b);
+}
 template <class T>
-inline T most(T a, T b) { return a >= b ? a : b; }
+inline T most(T a, T b) {
+    return a >= b ? a : b;
+}
 template <class T>
-inline T least(T a, T b) { return a <= b ? a : b; }
+inline T least(T a, T b) {
+    return a <= b ? a : b;
+}
 template <class T>
-inline T minus1(T a) { return (T)(0 - (uint64_t)a); }
+inline T minus1(T a) {
+    return (T)(0 - (uint64_t)a);
+}
 template <class T>
-inline T magnitude(T a) { return a < 0 ? (T)(0 - (uint64_t)a) : a; }
+inline T magnitude(T a) {
+    return a < 0 ? (T)(0 - (uint64_t)a) : a;
+}
 template <class T>
-inline T sign1(T a) { return (T)((a > 0) - (a < 0)); }
+inline T sign1(T a) {
+    return (T)((a > 0) - (a < 0));
+}
 template <class T>
-inline T square1(T a) { return times(a, a); }
+inline T square1(T a) {
+    return times(a, a);
+}
 template <class T>
 inline T quotient(T a, T b) {  // rounded towards minus infinity
     if (b == 0) return 0;
@@ -83,19 +102,57 @@ using I4 = int32_t;
 using I8 = int64_t;
 
 //                             inputs  result cost  float32  float64  int32  int64  uint8  bool
-constexpr MapOp ADD = {2, SAME, 1, {row2<add>, nullptr, each2<I4, I4, plus>, each2<I8, I8, plus>, each2<U8, U8, plus>, each2<U8, U8, either>}};
-constexpr MapOp SUBTRACT = {2, SAME, 1, {row2<sub>, nullptr, each2<I4, I4, minus>, each2<I8, I8, minus>, each2<U8, U8, minus>, nullptr}};
-constexpr MapOp MULTIPLY = {2, SAME, 1, {row2<mul>, nullptr, each2<I4, I4, times>, each2<I8, I8, times>, each2<U8, U8, times>, each2<U8, U8, both>}};
+constexpr MapOp ADD = {
+    2,
+    SAME,
+    1,
+    {row2<add>, nullptr, each2<I4, I4, plus>, each2<I8, I8, plus>, each2<U8, U8, plus>, each2<U8, U8, either>}};
+constexpr MapOp SUBTRACT = {
+    2, SAME, 1, {row2<sub>, nullptr, each2<I4, I4, minus>, each2<I8, I8, minus>, each2<U8, U8, minus>, nullptr}};
+constexpr MapOp MULTIPLY = {
+    2,
+    SAME,
+    1,
+    {row2<mul>, nullptr, each2<I4, I4, times>, each2<I8, I8, times>, each2<U8, U8, times>, each2<U8, U8, both>}};
 constexpr MapOp DIVIDE = {2, SAME, 4, {row2<div>}};
-constexpr MapOp FLOOR_DIVIDE = {2, SAME, 60, {each2<float, float, floor_quotient>, nullptr, each2<I4, I4, quotient>, each2<I8, I8, quotient>, each2<U8, U8, quotient>, nullptr}};
-constexpr MapOp MOD = {2, SAME, 100, {each2<float, float, float_modulo>, nullptr, each2<I4, I4, modulo>, each2<I8, I8, modulo>, each2<U8, U8, modulo>, nullptr}};
+constexpr MapOp FLOOR_DIVIDE = {2,
+                                SAME,
+                                60,
+                                {each2<float, float, floor_quotient>, nullptr, each2<I4, I4, quotient>,
+                                 each2<I8, I8, quotient>, each2<U8, U8, quotient>, nullptr}};
+constexpr MapOp MOD = {2,
+                       SAME,
+                       100,
+                       {each2<float, float, float_modulo>, nullptr, each2<I4, I4, modulo>, each2<I8, I8, modulo>,
+                        each2<U8, U8, modulo>, nullptr}};
 constexpr MapOp POWER = {2, SAME, 80, {row2<vpow>}};
-constexpr MapOp MAXIMUM = {2, SAME, 2, {row2<larger>, nullptr, each2<I4, I4, most>, each2<I8, I8, most>, each2<U8, U8, most>, each2<U8, U8, either>}};
-constexpr MapOp MINIMUM = {2, SAME, 2, {row2<smaller>, nullptr, each2<I4, I4, least>, each2<I8, I8, least>, each2<U8, U8, least>, each2<U8, U8, both>}};
-constexpr MapOp NEGATIVE = {1, SAME, 1, {row1<vneg>, nullptr, each1<I4, I4, minus1>, each1<I8, I8, minus1>, each1<U8, U8, minus1>, nullptr}};
-constexpr MapOp ABSOLUTE = {1, SAME, 1, {row1<vabs>, nullptr, each1<I4, I4, magnitude>, each1<I8, I8, magnitude>, each1<U8, U8, magnitude>, nullptr}};
-constexpr MapOp SIGN = {1, SAME, 3, {row1<sign_of_value>, nullptr, each1<I4, I4, sign1>, each1<I8, I8, sign1>, each1<U8, U8, sign1>, nullptr}};
-constexpr MapOp SQUARE = {1, SAME, 1, {row1<squared>, nullptr, each1<I4, I4, square1>, each1<I8, I8, square1>, each1<U8, U8, square1>, nullptr}};
+constexpr MapOp MAXIMUM = {
+    2,
+    SAME,
+    2,
+    {row2<larger>, nullptr, each2<I4, I4, most>, each2<I8, I8, most>, each2<U8, U8, most>, each2<U8, U8, either>}};
+constexpr MapOp MINIMUM = {
+    2,
+    SAME,
+    2,
+    {row2<smaller>, nullptr, each2<I4, I4, least>, each2<I8, I8, least>, each2<U8, U8, least>, each2<U8, U8, both>}};
+constexpr MapOp NEGATIVE = {
+    1, SAME, 1, {row1<vneg>, nullptr, each1<I4, I4, minus1>, each1<I8, I8, minus1>, each1<U8, U8, minus1>, nullptr}};
+constexpr MapOp ABSOLUTE = {
+    1,
+    SAME,
+    1,
+    {row1<vabs>, nullptr, each1<I4, I4, magnitude>, each1<I8, I8, magnitude>, each1<U8, U8, magnitude>, nullptr}};
+constexpr MapOp SIGN = {
+    1,
+    SAME,
+    3,
+    {row1<sign_of_value>, nullptr, each1<I4, I4, sign1>, each1<I8, I8, sign1>, each1<U8, U8, sign1>, nullptr}};
+constexpr MapOp SQUARE = {
+    1,
+    SAME,
+    1,
+    {row1<squared>, nullptr, each1<I4, I4, square1>, each1<I8, I8, square1>, each1<U8, U8, square1>, nullptr}};
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// Comparisons and logic: equal not_equal less less_equal greater greater_equal, logical_and logical_or logical_not, isnan; where; clip.
+// Comparisons and logic: equal not_equal less less_equal greater greater_equal, logical_and logical_or logical_not,
+// isnan; where; clip.
 //
 // Comparisons take two arrays of one dtype and give bool; with NaN they are false, but not_equal is true.
 // where: y = condition ? x1 : x2, elements moved as raw bits. clip: x < low ? low : x > high ? high : x, so NaN passes.
@@ -15,21 +16,36 @@ using I4 = int32_t;
 using I8 = int64_t;
 
 template <class T>
-inline U8 same(T a, T b) { return a == b; }
+inline U8 same(T a, T b) {
+    return a == b;
+}
 template <class T>
-inline U8 differ(T a, T b) { return a != b; }
+inline U8 differ(T a, T b) {
+    return a != b;
+}
 template <class T>
-inline U8 below(T a, T b) { return a < b; }
+inline U8 below(T a, T b) {
+    return a < b;
+}
 template <class T>
-inline U8 at_most(T a, T b) { return a <= b; }
+inline U8 at_most(T a, T b) {
+    return a <= b;
+}
 template <class T>
-inline U8 above(T a, T b) { return a > b; }
+inline U8 above(T a, T b) {
+    return a > b;
+}
 template <class T>
-inline U8 at_least(T a, T b) { return a >= b; }
+inline U8 at_least(T a, T b) {
+    return a >= b;
+}
 
 template <U8 (*F)(float, float), U8 (*I)(I4, I4), U8 (*L)(I8, I8), U8 (*B)(U8, U8)>
 constexpr MapOp comparison() {
-    return {2, BOOLEAN, 1, {each2<U8, float, F>, nullptr, each2<U8, I4, I>, each2<U8, I8, L>, each2<U8, U8, B>, each2<U8, U8, B>}};
+    return {2,
+            BOOLEAN,
+            1,
+            {each2<U8, float, F>, nullptr, each2<U8, I4, I>, each2<U8, I8, L>, each2<U8, U8, B>, each2<U8, U8, B>}};
 }
 constexpr MapOp EQUAL = comparison<same, same, same, same>();
 constexpr MapOp NOT_EQUAL = comparison<differ, differ, differ, differ>();
@@ -52,7 +68,7 @@ template <class T>
 void choose(const float*, int64_t n, char* y_, const char* const* x_) {
     typedef T __attribute__((may_alias)) raw;
     raw* __restrict y = reinterpret_cast<raw*>(y_);
-    const raw *__restrict a = reinterpret_cast<const raw*>(x_[1]), *__restrict b = reinterpret_cast<const raw*>(x_[2]);
+    const raw* __restrict a = reinterpret_cast<const raw*>(x_[1]), * __restrict b = reinterpret_cast<const raw*>(x_[2]);
     const U8* __restrict mask = reinterpret_cast<const U8*>(x_[0]);
     for (int64_t i = 0; i < n; ++i) {
         const T p = a[i], q = b[i];

@@ -1,7 +1,8 @@
 // copy: y = x, any strides on both sides. cast: y = (dtype) x.
 //
-// cast: between float32, int32, int64, uint8 and bool. Float to integer drops the fraction; beyond the integer's range, and for
-// NaN, it gives the smallest integer (uint8: the low byte of that int32). Integers wrap. To bool: x != 0. Equal dtypes keep all bits.
+// cast: from float32, int32, int64, uint8 and bool to these and float64. Float to integer drops the fraction; beyond
+// the integer's range, and for NaN, it gives the smallest integer (uint8: the low byte of that int32). Integers wrap.
+// To bool: x != 0. Equal dtypes keep all bits.
 #include "map/map.hpp"
 #include "move/strided.hpp"
 
@@ -39,12 +40,18 @@ inline void convert(float x, int32_t& y) { y = whole<int32_t>(x); }
 inline void convert(float x, int64_t& y) { y = whole<int64_t>(x); }
 inline void convert(float x, uint8_t& y) { y = (uint8_t)whole<int32_t>(x); }
 template <class From>
-inline void convert(From x, Bool& y) { y.v = x != 0; }
+inline void convert(From x, Bool& y) {
+    y.v = x != 0;
+}
 inline void convert(Bool x, Bool& y) { y = x; }
 template <class To>
-inline void convert(Bool x, To& y) { y = (To)x.v; }
+inline void convert(Bool x, To& y) {
+    y = (To)x.v;
+}
 template <class From, class To>
-inline void convert(From x, To& y) { y = (To)x; }
+inline void convert(From x, To& y) {
+    y = (To)x;
+}
 
 template <class From, class To>
 void cast_row(const float*, int64_t n, char* y_, const char* const* x_) {
@@ -61,22 +68,36 @@ template <class From>
 constexpr Row cast_to(int to, Row keep, int from) {
     if (to == from) return keep;
     switch (to) {
-        case F32: return cast_row<From, float>;
-        case I32: return cast_row<From, int32_t>;
-        case I64: return cast_row<From, int64_t>;
-        case U8: return cast_row<From, uint8_t>;
-        case B8: return cast_row<From, Bool>;
-        default: return nullptr;
+        case F32:
+            return cast_row<From, float>;
+        case F64:
+            return cast_row<From, double>;
+        case I32:
+            return cast_row<From, int32_t>;
+        case I64:
+            return cast_row<From, int64_t>;
+        case U8:
+            return cast_row<From, uint8_t>;
+        case B8:
+            return cast_row<From, Bool>;
+        default:
+            return nullptr;
     }
 }
 Row cast_between(int from, int to) {
     switch (from) {
-        case F32: return cast_to<float>(to, keep_row<4>, from);
-        case I32: return cast_to<int32_t>(to, keep_row<4>, from);
-        case I64: return cast_to<int64_t>(to, keep_row<8>, from);
-        case U8: return cast_to<uint8_t>(to, keep_row<1>, from);
-        case B8: return cast_to<Bool>(to, keep_row<1>, from);
-        default: return nullptr;
+        case F32:
+            return cast_to<float>(to, keep_row<4>, from);
+        case I32:
+            return cast_to<int32_t>(to, keep_row<4>, from);
+        case I64:
+            return cast_to<int64_t>(to, keep_row<8>, from);
+        case U8:
+            return cast_to<uint8_t>(to, keep_row<1>, from);
+        case B8:
+            return cast_to<Bool>(to, keep_row<1>, from);
+        default:
+            return nullptr;
     }
 }
 

@@ -59,9 +59,12 @@ void gather(const Map& m, const Map::Operand& x, Place place, int64_t n, char* b
     }
 }
 void gather(const Map& m, const Map::Operand& x, const Place& place, int64_t n, char* buffer, bool back) {
-    if (x.item == 4) gather<raw4>(m, x, place, n, buffer, back);
-    else if (x.item == 8) gather<raw8>(m, x, place, n, buffer, back);
-    else gather<raw1>(m, x, place, n, buffer, back);
+    if (x.item == 4)
+        gather<raw4>(m, x, place, n, buffer, back);
+    else if (x.item == 8)
+        gather<raw8>(m, x, place, n, buffer, back);
+    else
+        gather<raw1>(m, x, place, n, buffer, back);
 }
 
 template <class T>
@@ -70,9 +73,12 @@ void fill(char* buffer, const char* value) {
     for (int64_t i = 0; i < CHUNK; ++i) reinterpret_cast<T*>(buffer)[i] = v;
 }
 void fill(int64_t item, char* buffer, const char* value) {
-    if (item == 4) fill<raw4>(buffer, value);
-    else if (item == 8) fill<raw8>(buffer, value);
-    else fill<raw1>(buffer, value);
+    if (item == 4)
+        fill<raw4>(buffer, value);
+    else if (item == 8)
+        fill<raw8>(buffer, value);
+    else
+        fill<raw1>(buffer, value);
 }
 
 }  // namespace
@@ -93,8 +99,10 @@ bool map_prepare(Call& c, int inputs, double cost, Row row) {
         m.of[k].item = item_size(v.dtype);
         const int lead = y.rank - v.rank;
         for (int d = 0; d < v.rank; ++d) {
-            if (v.shape[d] == y.shape[lead + d]) steps[k][lead + d] = v.shape[d] == 1 ? 0 : v.stride[d] * m.of[k].item;
-            else if (v.shape[d] != 1) return refuse(c, "input %d does not broadcast to the output's shape", k - 1);
+            if (v.shape[d] == y.shape[lead + d])
+                steps[k][lead + d] = v.shape[d] == 1 ? 0 : v.stride[d] * m.of[k].item;
+            else if (v.shape[d] != 1)
+                return refuse(c, "input %d does not broadcast to the output's shape", k - 1);
         }
     }
     int order[MAX_RANK], rank = 0;  // by falling steps of the output, so that the innermost axis is its densest
@@ -176,23 +184,30 @@ void map_run(const Call& c, const Team& team) {
         for (int k = 0; k <= m.inputs; ++k) {
             const Map::Operand& operand = m.of[k];
             char* p = buffer[k];
-            if (operand.dense) p = operand.data + at * operand.item;
-            else if (by_rows && operand.step[inner] == operand.item) p = place.of(m, operand);
+            if (operand.dense)
+                p = operand.data + at * operand.item;
+            else if (by_rows && operand.step[inner] == operand.item)
+                p = place.of(m, operand);
             else if (by_rows && operand.step[inner] == 0) {
                 const char* value = place.of(m, operand);
                 if (filled[k] != value) fill(operand.item, p, value);
                 filled[k] = value;
-            } else if (k) gather(m, operand, place, n, p, false);
-            if (k) x[k - 1] = p;
-            else y = p;
+            } else if (k)
+                gather(m, operand, place, n, p, false);
+            if (k)
+                x[k - 1] = p;
+            else
+                y = p;
         }
         m.row(m.params, n, y, x);
         if (y == buffer[0]) gather(m, m.of[0], place, n, y, true);
         at += n;
         if (at >= end) return;
         if (dense) continue;
-        if (by_rows) place.advance(m, n);
-        else place.set(m, at);
+        if (by_rows)
+            place.advance(m, n);
+        else
+            place.set(m, at);
     }
 }
 

@@ -1,10 +1,11 @@
-// map: the block of elementwise ops, y[i] = f(x0[i], x1[i], x2[i]), with NumPy's broadcasting over arrays of any strides.
+// map: the block of elementwise ops, y[i] = f(x0[i], x1[i], x2[i]), with NumPy's broadcasting over arrays of any
+// strides.
 //
 //   Row            one op on one dtype: n elements, every operand contiguous
 //   MapOp          an op: how many inputs, the dtype of its output, its cost, a Row for each dtype it takes
 //   map_prepare    broadcasts, drops axes of size one, orders and merges the others, picks the Row
-//   map_run        walks the nest in chunks; an operand that is not contiguous there goes through a small buffer on the stack
-//   row1 row2 ...  Rows from a function on vf (float32) or on scalars (other dtypes)
+//   map_run        walks the nest in chunks; an operand that is not contiguous there goes through a small buffer on the
+//   stack row1 row2 ...  Rows from a function on vf (float32) or on scalars (other dtypes)
 //
 // A Row sees contiguous elements only and every lane is computed alone, so layout, chunk and rank never change a bit.
 // Ranks share the flat index range in pieces of 64 elements. Inputs may alias each other, never the output.
@@ -22,10 +23,10 @@ enum Result { SAME, BOOLEAN };  // the output's dtype: that of the last input, o
 struct MapOp {
     int inputs;
     Result result;
-    double cost;         // float operations per element, for the choice of ranks
-    Row rows[DTYPES];    // by the dtype of the last input; null where the op does not take it
-    int params = 0;      // float attributes, in the order of the packer
-    bool mask = false;   // the first input is boolean (where)
+    double cost;        // float operations per element, for the choice of ranks
+    Row rows[DTYPES];   // by the dtype of the last input; null where the op does not take it
+    int params = 0;     // float attributes, in the order of the packer
+    bool mask = false;  // the first input is boolean (where)
 };
 
 struct Map {
@@ -100,13 +101,13 @@ void each1(const float*, int64_t n, char* y_, const char* const* x_) {
 template <class R, class T, R (*F)(T, T)>
 void each2(const float*, int64_t n, char* y_, const char* const* x_) {
     R* __restrict y = reinterpret_cast<R*>(y_);
-    const T *__restrict a = reinterpret_cast<const T*>(x_[0]), *__restrict b = reinterpret_cast<const T*>(x_[1]);
+    const T* __restrict a = reinterpret_cast<const T*>(x_[0]), * __restrict b = reinterpret_cast<const T*>(x_[1]);
     for (int64_t i = 0; i < n; ++i) y[i] = F(a[i], b[i]);
 }
 
 // The two entries of an op in ops.def that is nothing but a MapOp.
-#define QUERNEL_MAP(name, op)                                      \
-    bool name##_prepare(Call& c) { return map_prepare(c, op); }    \
+#define QUERNEL_MAP(name, op)                                   \
+    bool name##_prepare(Call& c) { return map_prepare(c, op); } \
     void name##_run(const Call& c, const Team& team, char*) { map_run(c, team); }
 
 }  // namespace QUERNEL_ISA

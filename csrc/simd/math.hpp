@@ -113,11 +113,18 @@ QUERNEL_INLINE vf vtanh(vf x) {
 }
 
 // 1 / (1 + exp(-x)) as e / (1 + e) below 0 and 1 / (1 + e) above, e = exp(-|x|); `lost` is what rounding 1 + e dropped.
-QUERNEL_INLINE vf vsigmoid(vf x) {
+// `rest` is 1 - sigmoid(x) = sigmoid(-x) without cancellation.
+QUERNEL_INLINE vf vsigmoid(vf x, vf& rest) {
     const vf one = set1(1.0f), e = vexp(vneg(vabs(x)));
     const vf d = add(one, e), lost = sub(e, sub(d, one));
-    const vf q = div(select(lt(x, zero()), e, one), d);
+    const vm below = lt(x, zero());
+    const vf q = div(select(below, e, one), d), p = div(select(below, one, e), d);
+    rest = fnma(p, lost, p);
     return fnma(q, lost, q);
+}
+QUERNEL_INLINE vf vsigmoid(vf x) {
+    vf rest;
+    return vsigmoid(x, rest);
 }
 
 // erf(x): x + x * poly(x^2) below 0.9, else 1 - exp(poly(|x|)), the polynomial being log(erfc).

@@ -47,7 +47,7 @@ def _cast_shape(x, dtype):
 
 
 def _cast_native(x, dtype):
-    if standardize_dtype(dtype) not in ("float32", "int32", "int64", "uint8", "bool"):
+    if standardize_dtype(dtype) not in ("float32", "float64", "int32", "int64", "uint8", "bool"):
         raise Decline(f"no native cast to {dtype}")
     return (), ()
 

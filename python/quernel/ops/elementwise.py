@@ -51,7 +51,5 @@ def unbroadcast(dy, shape):
     if tuple(dy.shape) == shape:
         return dy
     lead = len(dy.shape) - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        lead + i for i, n in enumerate(shape) if n == 1 and dy.shape[lead + i] != 1
-    )
+    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and dy.shape[lead + i] != 1)
     return ops.reshape(ops.sum(dy, axis=axes, keepdims=True), shape)

@@ -32,7 +32,9 @@ def _cases(op, tolerance, dx_tolerance, attrs=({},)):
         made += [
             Case(f"{op}_dx", f"tail{tag}", (normal(3, 46), distinct(3, 46, low=low, high=high)), a, dx_tolerance),
             Case(f"{op}_dx", f"empty{tag}", (normal(0, 3), normal(0, 3)), a, dx_tolerance, grad=False),
-            Case(f"{op}_dx", f"tiny{tag}", (normal(4), distinct(4, low=low / 3, high=high)), a, dx_tolerance, tiny=i == 0),
+            Case(
+                f"{op}_dx", f"tiny{tag}", (normal(4), distinct(4, low=low / 3, high=high)), a, dx_tolerance, tiny=i == 0
+            ),
         ]
     return made
 

@@ -19,7 +19,8 @@ PAIRS = [
 
 def _binary(op, tolerance, first, second, dtypes=("int32", "int64", "uint8"), low=1, pairs=PAIRS, grad=True):
     made = [
-        Case(op, name, (first(*a), second(*b)), tolerance=tolerance, grad=grad and name != "empty") for name, a, b in pairs
+        Case(op, name, (first(*a), second(*b)), tolerance=tolerance, grad=grad and name != "empty")
+        for name, a, b in pairs
     ]
     made.append(Case(op, "tiny", (first(2, 3), second(3)), tolerance=tolerance, tiny=grad, grad=grad))
     for dtype in dtypes:
@@ -70,11 +71,21 @@ CASES = [
     *_binary("divide", ulps(1), normal, _positive, ()),
     *_binary("floor_divide", exact, _above(-9.3, 9.7), _positive),
     *_binary("mod", ulps(1), _above(0.1, 0.29), _positive),
-    Case("mod", "signs", (given([7.5, -7.5, 7.5, -7.5, 0.0, -0.0, 1e30, -1e30]), given([2.0, 2.0, -2.0, -2.0, 3.0, 3.0, 7.0, 7.0])),
-         tolerance=ulps(1), grad=False),
+    Case(
+        "mod",
+        "signs",
+        (given([7.5, -7.5, 7.5, -7.5, 0.0, -0.0, 1e30, -1e30]), given([2.0, 2.0, -2.0, -2.0, 3.0, 3.0, 7.0, 7.0])),
+        tolerance=ulps(1),
+        grad=False,
+    ),
     *_binary("power", ulps(2), _positive, _above(-2.0, 2.0), ()),
-    Case("power", "signs", (given([-2.0, -2.0, -8.0, 0.0, 0.0, -0.5]), given([3.0, 2.0, 0.5, 2.0, -1.0, -3.0])), tolerance=ulps(2),
-         grad=False),
+    Case(
+        "power",
+        "signs",
+        (given([-2.0, -2.0, -8.0, 0.0, 0.0, -0.5]), given([3.0, 2.0, 0.5, 2.0, -1.0, -3.0])),
+        tolerance=ulps(2),
+        grad=False,
+    ),
     *_binary("maximum", exact, distinct, _above(-0.9, 0.9), (*INTS, "bool")),
     *_binary("minimum", exact, distinct, _above(-0.9, 0.9), (*INTS, "bool")),
     *_unary("negative", exact, normal, INTS),
@@ -93,7 +104,9 @@ CASES = [
     *_unary("cos", ulps(2), _above(-30.0, 30.0)),
 ]
 for _op in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
-    CASES += _binary(_op, exact, lambda *s: integers(*s, low=-2, high=3, dtype="float"), normal, (*INTS, "bool"), grad=False)
+    CASES += _binary(
+        _op, exact, lambda *s: integers(*s, low=-2, high=3, dtype="float"), normal, (*INTS, "bool"), grad=False
+    )
 for _op in ("logical_and", "logical_or"):
     CASES += _binary(_op, exact, bools, bools, (), grad=False)
 CASES += [
