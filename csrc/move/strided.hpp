@@ -69,6 +69,17 @@ inline Nest nest_of(int rank, const int64_t* shape, const ptrdiff_t* to, const p
 
 inline Nest nest_of(const View& to, const View& from) { return nest_of(to.rank, to.shape, to.stride, from.stride); }
 
+// All axes of one view in their own order, `to` and `from` alike: its elements in C order.
+inline Nest view_nest(const View& v) {
+    Nest nest{};
+    nest.rank = v.rank;
+    for (int d = 0; d < v.rank; ++d) {
+        nest.shape[d] = v.shape[d];
+        nest.to[d] = nest.from[d] = v.stride[d];
+    }
+    return nest;
+}
+
 // Raw element types: they may alias the floats and integers that the memory holds.
 typedef uint8_t __attribute__((may_alias)) raw1;
 typedef uint32_t __attribute__((may_alias)) raw4;

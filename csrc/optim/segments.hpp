@@ -10,17 +10,6 @@ namespace QUERNEL_ISA {
 
 constexpr int64_t CHUNK = 512;  // 2 KB an array: five of them stay in L1
 
-// Elements [begin, begin + n) in C order of any float32 view, as plain memory.
-inline Nest dense_nest(const View& v) {
-    Nest nest{};
-    nest.rank = v.rank;
-    for (int d = 0; d < v.rank; ++d) {
-        nest.shape[d] = v.shape[d];
-        nest.to[d] = v.stride[d];
-    }
-    return nest;
-}
-
 template <int arrays>
 struct Segment {
     const View* views[arrays];
@@ -44,13 +33,13 @@ struct Segment {
             const int64_t n = end - begin < CHUNK ? end - begin : CHUNK;
             for (int a = 0; a < arrays; ++a) {
                 p[a] = buffer[a];
-                const Nest nest = dense_nest(*views[a]);
+                const Nest nest = view_nest(*views[a]);
                 Odometer at(nest, nest.rank, begin);
                 for (int64_t i = 0; i < n; ++i, at.next()) buffer[a][i] = views[a]->f32()[at.to];
             }
             f(p, n);
             for (int a = 0; a < writes; ++a) {
-                const Nest nest = dense_nest(*views[a]);
+                const Nest nest = view_nest(*views[a]);
                 Odometer at(nest, nest.rank, begin);
                 for (int64_t i = 0; i < n; ++i, at.next()) views[a]->f32w()[at.to] = buffer[a][i];
             }

@@ -119,7 +119,7 @@ def getitem(x, index):
 
     Example:
         >>> import quernel as qn
-        >>> qn.ops.getitem([[1.0, 2.0], [3.0, 4.0]], (slice(None), 0)).numpy()
+        >>> qn.ops.getitem([[1.0, 2.0], [3.0, 4.0]], (..., 0)).numpy()
         array([1., 3.], dtype=float32)
     """
     x = operand(x)
