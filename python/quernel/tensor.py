@@ -197,8 +197,6 @@ def as_tensor(value, name="value", dtype=None):
     if dtype is not None:
         dtype = dtypes.standardize_dtype(dtype)
         if tensor._array.dtype.name != dtype:
-            if "cast" not in dir(_ops()):  # until the op lands
-                return Tensor(tensor._array.astype(dtype))
             return _ops().cast(tensor, dtype)
     return tensor
 

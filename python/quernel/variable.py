@@ -6,8 +6,6 @@ from them) get a copy of the old contents, so Tensors are immutable and a traini
 
 import weakref
 
-import numpy as np
-
 from . import autograd, dtypes, naming
 from .kernels.kernel import empty
 from .tensor import Operators, Tensor, as_tensor
@@ -84,7 +82,7 @@ class Variable(Operators):
         self._readers = set()  # weak references to the Readers alive
         self._reader = None  # the Reader that repeated reads outside of tapes share
         self._array = empty(value.shape, value._array.dtype)
-        self._write(value)
+        self._write("assign", value)
 
     def _full_shape(self, shape):
         if shape is None:
@@ -170,39 +168,34 @@ class Variable(Operators):
             raise TypeError(f"{what}: Variable {self._path}: expected values, received the KerasTensor {value.name!r}")
         return True
 
-    def _operand(self, value, what):
-        value = as_tensor(value, what, self.dtype)
-        if value.shape != self.shape:
-            raise ValueError(f"{what}: Variable {self._path}: expected shape {self.shape}, received {value.shape}")
-        return value
+    def _update(self, kernel_name, value, broadcast):
+        if self._only_shapes(value, kernel_name):
+            return self.value
+        value = as_tensor(value, kernel_name, self.dtype)
+        if value.shape != self.shape and not broadcast:
+            raise ValueError(
+                f"{kernel_name}: Variable {self._path}: expected shape {self.shape}, received {value.shape}"
+            )
+        self._write(kernel_name, value)
+        return self.value
 
-    def _write(self, value):
+    def _write(self, kernel_name, value):
+        from . import kernels
+
         storage = self._prepare_write()
-        np.copyto(storage, value._array)
+        getattr(kernels, kernel_name)(storage, value._array)  # its array after _prepare_write: it may be a Reader
 
     def assign(self, value):
-        """Gives it a new value of the same shape, cast to its dtype. Returns the new value."""
-        if not self._only_shapes(value, "assign"):
-            self._write(self._operand(value, "assign"))
-        return self.value
+        """Gives it a new value of the same shape, cast to its dtype. Returns the new value as a Tensor."""
+        return self._update("assign", value, False)
 
     def assign_add(self, value):
-        """Adds `value`, of the same shape. Returns the new value."""
-        if self._only_shapes(value, "assign_add"):
-            return self.value
-        value = self._operand(value, "assign_add")
-        storage = self._prepare_write()
-        np.add(storage, value._array, out=storage)
-        return self.value
+        """Adds `value`, whose shape broadcasts to its own. Returns the new value as a Tensor."""
+        return self._update("assign_add", value, True)
 
     def assign_sub(self, value):
-        """Subtracts `value`, of the same shape. Returns the new value."""
-        if self._only_shapes(value, "assign_sub"):
-            return self.value
-        value = self._operand(value, "assign_sub")
-        storage = self._prepare_write()
-        np.subtract(storage, value._array, out=storage)
-        return self.value
+        """Subtracts `value`, whose shape broadcasts to its own. Returns the new value as a Tensor."""
+        return self._update("assign_sub", value, True)
 
     # --- properties
 
@@ -264,5 +257,5 @@ class Variable(Operators):
         self._constraint = value
 
     def __repr__(self):
-        value = np.array2string(self._array, separator=", ", threshold=1000, edgeitems=3)
+        value = str(self._array.tolist()) if self.size <= 8 else f"{str(self._array.ravel()[:4].tolist())[:-1]}, ...]"
         return f"<quernel.Variable path={self._path}, shape={self.shape}, dtype={self.dtype}, value={value}>"

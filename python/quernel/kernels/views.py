@@ -1,4 +1,4 @@
-"""Views: reshape, transpose, expand_dims, squeeze, broadcast_to return NumPy views of the same memory."""
+"""Views: reshape, transpose, expand_dims, squeeze, broadcast_to, stop_gradient return NumPy views of the same memory."""
 
 import math
 
@@ -213,3 +213,25 @@ def broadcast_to(x, *, shape):
                [1, 2]])
     """
     return np.broadcast_to(x, shape)
+
+
+def _stop_gradient_shape(x):
+    return spec(x.shape, x.dtype)
+
+
+@kernel(shape=_stop_gradient_shape, view=True)
+def stop_gradient(x):
+    """The same values, y[i] = x[i], as a view; a GradientTape takes them for constants.
+
+    Args:
+        x: array of any shape and dtype.
+
+    Returns:
+        A view of x.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> qn.kernels.stop_gradient(np.array([1.0, 2.0]))
+        array([1., 2.])
+    """
+    return x.view()

@@ -3,7 +3,7 @@
 import operator
 
 from .. import kernels, ops
-from ..autograd import gradient
+from ..autograd import gradient, no_gradient
 from .apply import apply, operand
 
 
@@ -160,3 +160,20 @@ def _(node, dy):
     extra = len(dy.shape) - len(shape)
     axes = tuple(range(extra)) + tuple(extra + d for d, n in enumerate(shape) if n == 1 and dy.shape[extra + d] != 1)
     return (reshape(ops.sum(dy, axis=axes), shape) if axes else reshape(dy, shape),)
+
+
+def stop_gradient(variable):
+    """The same values, as a constant for every GradientTape.
+
+    Example:
+        >>> import quernel as qn
+        >>> x = qn.Variable(3.0)
+        >>> with qn.GradientTape() as tape:
+        ...     y = x * qn.ops.stop_gradient(x)
+        >>> float(tape.gradient(y, x))
+        3.0
+    """
+    return apply(kernels.stop_gradient, (variable,), {})
+
+
+no_gradient(kernels.stop_gradient)

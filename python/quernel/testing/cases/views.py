@@ -16,5 +16,6 @@ CASES = [
     Case("broadcast_to", "row", (normal(1, 3),), {"shape": (2, 4, 3)}, tiny=True),
     Case("broadcast_to", "scalar", (normal(),), {"shape": (5,)}),
     Case("broadcast_to", "same", (normal(2, 3),), {"shape": (2, 3)}),
+    Case("stop_gradient", "matrix", (normal(2, 3),), {}),
 ]
 SPEED = []
