@@ -8,5 +8,13 @@ __getattr__, __dir__ = lazy(
         "layer": "Layer",
         "input_spec": "InputSpec",
         "input_layer": "Input InputLayer",
+        "activation": "Activation ReLU Softmax",
+        "conv": "Conv2D DepthwiseConv2D",
+        "dense": "Dense",
+        "dropout": "Dropout",
+        "merging": "Add Average Concatenate Maximum Minimum Multiply Subtract",
+        "normalization": "BatchNormalization",
+        "pooling": "AveragePooling2D GlobalAveragePooling2D GlobalMaxPooling2D MaxPooling2D",
+        "reshaping": "Flatten Reshape",
     },
 )

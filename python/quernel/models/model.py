@@ -3,13 +3,14 @@
 from .. import tree
 from ..layers.layer import Layer
 from ..operation import KerasTensor, spec_scope
+from .trainer import Trainer
 
 
 def _is_functional(args, kwargs):
     return len(args) == 2 or (len(args) == 1 and "outputs" in kwargs) or ("inputs" in kwargs and "outputs" in kwargs)
 
 
-class Model(Layer):
+class Model(Trainer, Layer):
     """Layers that belong together. Three ways to make one:
 
     * `Model(inputs, outputs)`: the graph between KerasTensors that `Input` and calls of layers made;

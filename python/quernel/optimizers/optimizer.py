@@ -1,0 +1,270 @@
+"""Optimizer: the base of all optimizers; their state lives in Variables."""
+
+import re
+import warnings
+
+from .. import initializers, ops
+from ..dtypes import floatx
+from ..naming import auto_name, name_scope
+from ..variable import Variable
+
+
+class Optimizer:
+    """The base of optimizers. Subclasses define `update_step(gradient, variable, learning_rate)`, and `build` for
+    their state.
+
+    Before an update, gradients are clipped and weights decay: w = w - w * weight_decay * learning_rate. After it, the
+    variables' constraints are applied.
+
+    Args:
+        learning_rate: a number, or a Variable that others may assign to.
+        weight_decay: share of the weights taken away per update and unit of learning rate, or None.
+        clipnorm: each gradient is scaled down to at most this norm, or None.
+        clipvalue: the elements of gradients are clipped to -clipvalue .. clipvalue, or None.
+        global_clipnorm: all gradients together are scaled down to at most this norm, or None.
+        name: name of the optimizer; by default from the class's name.
+
+    Raises:
+        ValueError: more than one way of clipping; a learning rate that is no number.
+
+    Example:
+        >>> import quernel as qn
+        >>> class Sign(qn.optimizers.Optimizer):
+        ...     def update_step(self, gradient, variable, learning_rate):
+        ...         step = qn.ops.where(gradient > 0, learning_rate, -learning_rate)
+        ...         variable.assign(variable - step)
+        >>> v = qn.Variable([1.0, 2.0])
+        >>> _ = Sign(0.5).apply_gradients([(qn.constant([3.0, -3.0]), v)])
+        >>> v.numpy()
+        array([0.5, 2.5], dtype=float32)
+    """
+
+    def __init__(
+        self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, name=None
+    ):
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        if sum(c is not None for c in clips.values()) > 1:
+            raise ValueError(f"clipnorm, clipvalue, global_clipnorm: expected at most one of them, received {clips}")
+        for label, value in {"weight_decay": weight_decay, **clips}.items():
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+                raise ValueError(f"{label}: expected a number of at least 0 or None, received {value!r}")
+        self.name = name or auto_name(type(self).__name__)
+        self.weight_decay = weight_decay
+        self.clipnorm = clipnorm
+        self.clipvalue = clipvalue
+        self.global_clipnorm = global_clipnorm
+        self.built = False
+        self._variables = []
+        self._trainable_variables = []
+        self._index = {}  # id(variable) -> position
+        self._no_decay = set(), None  # ids, pattern of names
+        with name_scope(self.name):
+            self._iterations = Variable(0, dtype="int64", trainable=False, name="iteration")
+            if not isinstance(learning_rate, Variable):
+                if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float)):
+                    raise ValueError(f"learning_rate: expected a number or a Variable, received {learning_rate!r}")
+                learning_rate = Variable(float(learning_rate), dtype=floatx(), trainable=False, name="learning_rate")
+        self._learning_rate = learning_rate
+        self._variables += [self._iterations, self._learning_rate]
+
+    # --- state
+
+    @property
+    def iterations(self):
+        """The Variable that counts updates."""
+        return self._iterations
+
+    @property
+    def learning_rate(self):
+        """The Variable of the learning rate; assigning a number changes its value."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        self._learning_rate.assign(value)
+
+    @property
+    def variables(self):
+        """iteration, learning_rate, then what `build` adds, variable by variable."""
+        return list(self._variables)
+
+    def build(self, variables):
+        """Makes the state for these variables; subclasses add theirs. Called by the first update."""
+        self._trainable_variables = list(variables)
+        self._index = {id(v): i for i, v in enumerate(self._trainable_variables)}
+        self.built = True
+
+    def add_variable(self, shape, initializer="zeros", dtype=None, name=None):
+        """A Variable of this optimizer."""
+        with name_scope(self.name):
+            variable = Variable(
+                initializers.get(initializer), shape=shape, dtype=dtype or floatx(), trainable=False, name=name
+            )
+        self._variables.append(variable)
+        return variable
+
+    def add_variable_from_reference(self, reference_variable, name="var", initializer="zeros"):
+        """A Variable with the shape and dtype of another one."""
+        name = f"{reference_variable.path.replace('/', '_')}_{name}"
+        return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name)
+
+    def slots(self, table, variables):
+        """The entries for these variables of a list made in `build`."""
+        return [table[self._index[id(v)]] for v in variables]
+
+    def set_weights(self, weights):
+        """Sets the values of `variables`, in their order."""
+        if len(weights) != len(self._variables):
+            raise ValueError(
+                f"set_weights: expected {len(self._variables)} arrays, received {len(weights)}; build first"
+            )
+        for variable, weight in zip(self._variables, weights):
+            variable.assign(weight)
+
+    # --- updates
+
+    def apply_gradients(self, grads_and_vars):
+        """One update from (gradient, variable) pairs; returns `iterations`."""
+        pairs = list(grads_and_vars)
+        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+        return self._iterations
+
+    def apply(self, grads, trainable_variables=None):
+        """One update.
+
+        Args:
+            grads: list of gradients; None for a variable that has none.
+            trainable_variables: their variables, by default those that the optimizer was built with.
+
+        Raises:
+            ValueError: no gradient at all; a variable that the optimizer was not built with; lists that differ in
+                length.
+        """
+        grads = list(grads)
+        if not grads:
+            return
+        if trainable_variables is None:
+            if not self.built:
+                raise ValueError(
+                    "apply: expected variables, or an optimizer that is built; call build(variables) first"
+                )
+            variables = self._trainable_variables
+        else:
+            variables = list(trainable_variables)
+            if not self.built:
+                self.build(variables)
+        if len(grads) != len(variables):
+            raise ValueError(
+                f"apply: expected {len(variables)} gradients, one for each variable, received {len(grads)}"
+            )
+        for v in variables:
+            if id(v) not in self._index:
+                raise ValueError(
+                    f"apply: expected the variables that {self.name!r} was built with, received {v.path!r}; "
+                    f"make a new optimizer for other variables"
+                )
+        grads, variables = self._connected(grads, variables)
+        grads, scale = self._clip(grads)
+        self._decay(variables)
+        self._update(grads, variables, scale)
+        self._iterations.assign_add(1)
+        for v in variables:
+            if v.constraint is not None:
+                v.assign(v.constraint(v))
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable; subclasses define it."""
+        raise TypeError(f"{type(self).__name__} has to define update_step(self, gradient, variable, learning_rate)")
+
+    def _update(self, grads, variables, scale):
+        for g, v in zip(grads, variables):
+            self.update_step(g if scale is None else g * scale, v, ops.cast(self._learning_rate, dtype=v.dtype))
+
+    def _groups(self, grads, variables, scale):
+        """(variables, gradients, learning rate, scale) by dtype: a kernel takes one float dtype at a time."""
+        groups = {}
+        for g, v in zip(grads, variables):
+            groups.setdefault(v.dtype, ([], []))[0].append(v)
+            groups[v.dtype][1].append(ops.cast(g, dtype=v.dtype) if g.dtype != v.dtype else g)
+        for dtype, (vs, gs) in groups.items():
+            rate = ops.cast(self._learning_rate, dtype=dtype)
+            yield vs, gs, rate, None if scale is None else ops.cast(scale, dtype=dtype)
+
+    def _connected(self, grads, variables):
+        if all(g is not None for g in grads):
+            return grads, variables
+        kept = [(g, v) for g, v in zip(grads, variables) if g is not None]
+        if not kept:
+            raise ValueError("apply: expected a gradient for at least one variable, received None for all")
+        missing = [v.path for g, v in zip(grads, variables) if g is None]
+        warnings.warn(
+            f"No gradients for the variables {missing}: the loss does not depend on them. "
+            f"With compile(), was `loss` left out?",
+            stacklevel=4,
+        )
+        return [g for g, _ in kept], [v for _, v in kept]
+
+    def _clip(self, grads):
+        """The gradients, and the factor that the update still has to apply to all of them, or None."""
+        if self.clipnorm:
+            return [_clip_by_norm(g, self.clipnorm) for g in grads], None
+        if self.clipvalue:
+            return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads], None
+        if self.global_clipnorm:
+            return grads, _global_scale(grads, self.global_clipnorm)
+        return grads, None
+
+    # --- weight decay
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """Leaves variables out of weight decay.
+
+        Args:
+            var_list: the variables.
+            var_names: texts; variables whose name holds one of them are left out too.
+
+        Raises:
+            ValueError: the optimizer is built already.
+        """
+        if self.built:
+            raise ValueError("exclude_from_weight_decay: expected an optimizer that is not built yet")
+        pattern = re.compile("|".join(var_names)) if var_names else None
+        self._no_decay = {id(v) for v in var_list or ()}, pattern
+
+    def _decay(self, variables):
+        if self.weight_decay is None:
+            return
+        ids, pattern = self._no_decay
+        for v in variables:
+            if id(v) not in ids and not (pattern and pattern.search(v.name)):
+                v.assign(v - v * self.weight_decay * ops.cast(self._learning_rate, dtype=v.dtype))
+
+    # --- configuration
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "learning_rate": float(self._learning_rate.numpy()),
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "clipvalue": self.clipvalue,
+            "global_clipnorm": self.global_clipnorm,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _clip_by_norm(g, limit):
+    norm = ops.sqrt(ops.sum(ops.square(g)))
+    return g * float(limit) / ops.maximum(norm, float(limit))
+
+
+def _global_scale(grads, limit):
+    """limit / max(norm of all gradients, limit)."""
+    total = None
+    for g in grads:
+        part = ops.cast(ops.sum(ops.square(g)), dtype=floatx())
+        total = part if total is None else total + part
+    return float(limit) / ops.maximum(ops.sqrt(total), float(limit))
