@@ -1,5 +1,7 @@
 """Reductions: values, the documented order, NaN, ties, dtypes, empty rows, errors, the gradient of max_dx."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,14 @@ def test_dtypes_are_keras(dtype, total, average):
     assert k.sum(x).dtype == total and k.mean(x).dtype == average
     assert k.max(x).dtype == dtype and k.argmax(x, axis=1).dtype == "int32"
     assert k.sum(x) == 6 and k.mean(x) == 1
+
+
+def test_unknown_sizes_pass_the_shape_rules():
+    x = types.SimpleNamespace(shape=(None, 3, None), dtype="float32")
+    assert k.sum.specs([x], {"axis": (0, 1), "keepdims": False})[0].shape == (None,)
+    assert k.max.specs([x], {"axis": -1, "keepdims": True})[0].shape == (None, 3, 1)
+    assert k.argmax.specs([x], {"axis": 1, "keepdims": False})[0].shape == (None, None)
+    assert k.mean.specs([x], {"axis": None, "keepdims": False})[0].shape == ()
 
 
 def test_integer_sums_wrap():

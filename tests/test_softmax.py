@@ -46,6 +46,12 @@ def test_axis_none_takes_all_elements():
     assert qn.ops.log_softmax(x, None).shape == (2, 3)
 
 
+def test_several_axes_together():
+    x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype("float32")
+    e = np.exp(x)
+    assert np.allclose(qn.ops.softmax(x, (0, -1)).numpy(), e / e.sum((0, 2), keepdims=True), rtol=1e-5)
+
+
 def test_errors():
     x = np.zeros((2, 3), "float32")
     with pytest.raises(ValueError, match=r"softmax: axis: expected a value in \[-2, 2\), received 2"):

@@ -12,11 +12,10 @@
 //   Min   the same with <
 //
 // Three ways to the same bits:
-//   fold_row<F>(n, load)                   load(i, m) gives elements i .. i+m-1 of the row in a vector, identity in the
-//   lanes >= m;
-//                                          it may also store what it computes (softmax keeps its exponentials)
+//   fold_row<F>(n, load)       load(i, m) gives elements i .. i+m-1 of the row, the identity in lanes >= m; it may also
+//                              store what it computes (softmax keeps its exponentials)
 //   fold_chunk<F>(m, load), then fold_tree<F>(values, chunks)      for sharing one row among ranks
-//   fold_columns<F>(m, width, row, out)    `width` rows that lie side by side in memory, one chunk, then fold_tree
+//   fold_columns<F>(m, width, row, out), then fold_tree            `width` rows that lie side by side in memory
 #pragma once
 #include "base/check.hpp"
 #include "simd/vec.hpp"
@@ -187,9 +186,9 @@ QUERNEL_INLINE typename F::item fold_row(int64_t n, Load load) {
     return tree.value();
 }
 
-// The accumulators of fold_columns: 64 lanes of 128 columns fill 32 KB, two thirds of a 48 KB L1; fewer lanes leave
-// room for more columns.
-constexpr int COLUMN_ITEMS = 8192;
+// The accumulators of fold_columns: 64 lanes of 64 columns are 16 KB. 32 KB and more were up to 25 % slower on rows 4
+// KB apart, where they fight for L1 with the rows themselves. Fewer lanes leave room for more columns.
+constexpr int COLUMN_ITEMS = 4096;
 inline int column_block(int64_t n) {
     const int lanes = n < LANES ? (n < 1 ? 1 : (int)n) : LANES;
     return COLUMN_ITEMS / lanes / 16 * 16;

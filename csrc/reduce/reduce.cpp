@@ -186,8 +186,7 @@ void reduce(const Call& call, const Team& team, char* scratch) {
 bool prepare(Call& c, int32_t from, int32_t to, bool gathered, bool empty_ok) {
     Reduce r;
     if (!plan_reduce(c, r, gathered)) return false;
-    if (c.out[0].dtype != to)
-        return refuse(c, "%s of %s: expected a %s output", "reduction", dtype_name(from), dtype_name(to));
+    if (c.out[0].dtype != to) return refuse(c, "%s input: expected a %s output", dtype_name(from), dtype_name(to));
     if (!empty_ok && r.n == 0 && r.outputs > 0) return refuse(c, "an empty row has no such element");
     c.scratch = r.chunks > 1 ? align64(r.outputs * r.chunks * 4) : 0;
     c.as<Reduce>() = r;
@@ -198,8 +197,8 @@ bool prepare(Call& c, int32_t from, int32_t to, bool gathered, bool empty_ok) {
 
 bool sum_prepare(Call& c) {
     const int32_t t = c.n_in ? c.in[0].dtype : -1;
-    if (t != F32 && t != I32 && t != U8 && t != B8) return refuse(c, "expected float32, int32, uint8 or bool");
-    return prepare(c, t, t == F32 ? F32 : I32, t == U8 || t == B8, true);
+    if (t != F32 && t != I32 && t != B8) return refuse(c, "expected float32, int32 or bool");
+    return prepare(c, t, t == F32 ? F32 : I32, t == B8, true);
 }
 void sum_run(const Call& c, const Team& team, char* scratch) {
     c.in[0].dtype == F32 ? reduce<SumF>(c, team, scratch) : reduce<SumI>(c, team, scratch);

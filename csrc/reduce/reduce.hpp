@@ -1,7 +1,7 @@
 // reduce: y[kept] = fold over the reduced axes of x, the row of each output read in C order of x's axes.
 //
 // Ints: [mask], bit d set where axis d is reduced. y has x's rank with ones at reduced axes, or the kept axes alone.
-// dtypes: sum float32 -> float32, int32 / uint8 / bool -> int32 (modulo 2^32); mean float32 / int32 / uint8 / bool ->
+// dtypes: sum float32 -> float32, int32 / bool -> int32 (modulo 2^32); mean float32 / int32 / uint8 / bool ->
 // float32; max and min keep float32 or int32; argmax and argmin take float32 or int32 and give int32: the index within
 // the row of its first NaN if there is one, else of its first largest (smallest) element. An empty row sums to 0, has
 // mean NaN, and is refused by the others (unless there is no output). Strides: any. No aliasing. mean = sum / n,

@@ -137,8 +137,8 @@ def categorical_crossentropy(target, output, *, from_logits=False):
 def categorical_crossentropy_dx(dy, target, output, *, from_logits=False):
     """Gradient of categorical_crossentropy for the output.
 
-    From logits dx_i = (softmax(x)_i sum(t) - t_i) dy. From probabilities dx_i = (C / sum(x) - u_i) dy, with u_i = t_i / x_i
-    where x_i / sum(x) lies inside the clip, else 0, and C the sum of t there.
+    From logits dx_i = (softmax(x)_i sum(t) - t_i) dy. From probabilities dx_i = (C / sum(x) - u_i) dy, with
+    u_i = t_i / x_i where x_i / sum(x) lies inside the clip, else 0, and C the sum of t there.
 
     Args:
         dy: gradient of the loss (...).

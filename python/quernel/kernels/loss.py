@@ -125,7 +125,7 @@ def mean_squared_error(y_true, y_pred):
 
 @kernel(shape=_dx_shape, native=_native, numba=_dx_numba)
 def mean_squared_error_dx(dy, y_true, y_pred):
-    """Gradient of mean_squared_error for y_pred: dx_i = (y_pred_i - y_true_i) * (2 dy / n). That for y_true is its negative.
+    """Gradient of mean_squared_error for y_pred: dx_i = (y_pred_i - y_true_i) * (2 dy / n). For y_true it is -dx.
 
     Args:
         dy: gradient of the loss (...).

@@ -1,7 +1,10 @@
 """softmax and log_softmax, under keras.ops' names, and their gradient rules."""
 
+import math
+
 from .. import kernels, ops
 from ..autograd import gradient
+from ..kernels.axes import normalize_axes
 from .apply import apply, op, operand
 
 softmax_dx = op(kernels.softmax_dx)
@@ -9,15 +12,22 @@ log_softmax_dx = op(kernels.log_softmax_dx)
 
 
 def _along(kernel, x, axis):
-    """`kernel` along `axis`; None stands for all elements together, as in Keras."""
-    if axis is not None:
+    """`kernel` along `axis`: an axis, several taken together, or None for all of them, as in Keras."""
+    if isinstance(axis, int):
         return apply(kernel, (x,), {"axis": axis})
     x = operand(x)
-    return ops.reshape(apply(kernel, (ops.ravel(x),), {"axis": 0}), x.shape)
+    rank = len(x.shape)
+    axes = normalize_axes(kernel.name, axis, rank)
+    order = [d for d in range(rank) if d not in axes] + list(axes)
+    moved = ops.transpose(x, order)
+    sizes = tuple(-1 if n is None else n for n in moved.shape)
+    flat = ops.reshape(moved, (*sizes[: rank - len(axes)], math.prod(sizes[rank - len(axes) :])))
+    y = ops.reshape(apply(kernel, (flat,), {"axis": -1}), sizes)
+    return ops.transpose(y, [order.index(d) for d in range(rank)])
 
 
 def softmax(x, axis=-1):
-    """Softmax along an axis (None: over all elements): y_i = exp(x_i) / sum(exp(x)); see `quernel.kernels.softmax`.
+    """Softmax along an axis, or several together (None: all): y_i = exp(x_i) / sum(exp(x)).
 
     Example:
         >>> import quernel as qn
@@ -28,7 +38,7 @@ def softmax(x, axis=-1):
 
 
 def log_softmax(x, axis=-1):
-    """Logarithm of softmax along an axis (None: over all elements); see `quernel.kernels.log_softmax`.
+    """Logarithm of softmax along an axis, or several together (None: all); see `quernel.kernels.log_softmax`.
 
     Example:
         >>> import quernel as qn
