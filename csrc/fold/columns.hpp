@@ -20,7 +20,8 @@ namespace columns {
 
 constexpr int LANES = 64;            // virtual lanes: 4 zmm, 8 ymm
 constexpr int CHAIN = 64;            // rows added one after the other
-constexpr int TILE = LANES * CHAIN;  // floats
+constexpr int TILE = LANES * CHAIN;  // floats of a copied tile
+constexpr int WIDE = 512;            // channels of a tile read in place: 2 KB runs of a row keep the prefetchers busy
 
 struct Rows {  // an array as rows x channels: leading axes merged where their strides allow
     float* data;
@@ -60,13 +61,17 @@ inline Rows rows_of(const View& v, int begin) {
 
 struct Tiles {  // how (rows, c) is cut
     int64_t rows, c, chunks, blocks;
-    int group;
+    int group, most;  // `most` channels a tile: WIDE where every operand is read in place; it changes no sum
 
     Tiles() = default;
     Tiles(int64_t rows_, int64_t c_) : rows(rows_), c(c_), group(1) {
         while (c > 0 && 2 * group * c <= LANES) group *= 2;
         chunks = (rows + CHAIN * group - 1) / (CHAIN * group);
-        blocks = (c + LANES - 1) / LANES;
+        set_most(LANES);
+    }
+    void set_most(int channels) {
+        most = channels;
+        blocks = (c + most - 1) / most;
     }
     int64_t count() const { return chunks * blocks; }
 };
@@ -82,8 +87,8 @@ struct Tile {
         chunk = index / t.blocks;
         row = chunk * CHAIN * t.group;
         rows = t.rows - row < CHAIN * t.group ? t.rows - row : CHAIN * t.group;
-        c0 = index % t.blocks * LANES;
-        width = (int)(t.c - c0 < LANES ? t.c - c0 : LANES);
+        c0 = index % t.blocks * t.most;
+        width = (int)(t.c - c0 < t.most ? t.c - c0 : t.most);
         lanes = t.group * width;
         full = (int)(rows / t.group);
         tail = (int)(rows % t.group) * width;
@@ -123,18 +128,20 @@ inline void write_block(const Rows& m, const Tile& tile, const Block& b, const f
 
 // Per-channel numbers repeated over the lanes of a tile.
 inline void lanes_of(const float* values, const Tile& tile, float* lanes) {
-    for (int i = 0; i < tile.lanes; ++i) lanes[i] = values[tile.c0 + i % tile.width];
-    for (int i = tile.lanes; i < LANES; ++i) lanes[i] = 0;
+    for (int i = 0; i < tile.width; ++i) lanes[i] = values[tile.c0 + i];
+    for (int i = tile.width; i < tile.lanes; ++i) lanes[i] = lanes[i - tile.width];
+    for (int i = tile.lanes; i % VL; ++i) lanes[i] = 0;
 }
 
-// V vectors of lanes from lane j: acc[k] of a lane is a chain of step(inputs, lane, acc) down the lane rows.
+// V vectors of lanes from lane j, lane rows [begin, end): acc[k] of a lane is a chain of step(inputs, lane, acc) down
+// the rows.
 template <int V, bool FULL, int IN, int OUT, class Step>
-QUERNEL_INLINE void chains(const Block* in, const Tile& t, int j, float (*sums)[LANES], Step step) {
+QUERNEL_INLINE void chains(const Block* in, const Tile& t, int j, int begin, int end, float (*sums)[WIDE], Step step) {
     const int n = FULL ? VL : t.lanes - j;
     vf acc[V][OUT];
     for (int v = 0; v < V; ++v)
-        for (int k = 0; k < OUT; ++k) acc[v][k] = zero();
-    for (int s = 0; s < t.full; ++s)
+        for (int k = 0; k < OUT; ++k) acc[v][k] = begin ? loadu(sums[k] + j + v * VL) : zero();
+    for (int s = begin; s < end; ++s)
         for (int v = 0; v < V; ++v) {
             vf x[IN];
             for (int i = 0; i < IN; ++i) {
@@ -144,8 +151,8 @@ QUERNEL_INLINE void chains(const Block* in, const Tile& t, int j, float (*sums)[
             step(x, j + v * VL, acc[v]);
         }
     for (int v = 0; v < V; ++v) {
-        const int from = j + v * VL, rest = t.tail - from < VL ? t.tail - from : VL;
-        if (rest > 0) {
+        const int from = j + v * VL, rest = end < t.full || t.tail < from ? 0 : t.tail - from < VL ? t.tail - from : VL;
+        if (rest) {
             vf x[IN], next[OUT];
             for (int i = 0; i < IN; ++i) x[i] = load_n(in[i].p + t.full * in[i].pitch + from, rest);
             for (int k = 0; k < OUT; ++k) next[k] = acc[v][k];
@@ -159,12 +166,20 @@ QUERNEL_INLINE void chains(const Block* in, const Tile& t, int j, float (*sums)[
 // Sums one tile into parts[k][chunk][channel], k < OUT. step(const vf* inputs, int lane, vf* acc).
 template <int IN, int OUT, class Step>
 QUERNEL_INLINE void fold_tile(const Block* in, const Tiles& tiles, const Tile& t, float* parts, Step step) {
-    alignas(64) float sums[OUT][LANES];
-    int j = 0;
-    for (; j + 4 * VL <= t.lanes; j += 4 * VL) chains<4, true, IN, OUT>(in, t, j, sums, step);
-    if (j + 2 * VL <= t.lanes) chains<2, true, IN, OUT>(in, t, j, sums, step), j += 2 * VL;
-    if (j + VL <= t.lanes) chains<1, true, IN, OUT>(in, t, j, sums, step), j += VL;
-    if (j < t.lanes) chains<1, false, IN, OUT>(in, t, j, sums, step);
+    alignas(64) float sums[OUT][WIDE];
+    // Narrow tiles keep their chains in registers; wide ones pass over 8 rows at a time, so that memory is read in long
+    // runs.
+    const int at_once = t.lanes <= LANES ? CHAIN : 8;
+    int begin = 0;
+    do {
+        const int end = begin + at_once < t.full ? begin + at_once : t.full;
+        int j = 0;
+        for (; j + 4 * VL <= t.lanes; j += 4 * VL) chains<4, true, IN, OUT>(in, t, j, begin, end, sums, step);
+        if (j + 2 * VL <= t.lanes) chains<2, true, IN, OUT>(in, t, j, begin, end, sums, step), j += 2 * VL;
+        if (j + VL <= t.lanes) chains<1, true, IN, OUT>(in, t, j, begin, end, sums, step), j += VL;
+        if (j < t.lanes) chains<1, false, IN, OUT>(in, t, j, begin, end, sums, step);
+        begin = end;
+    } while (begin < t.full);
     for (int k = 0; k < OUT; ++k) {
         for (int h = tiles.group / 2; h >= 1; h /= 2)
             for (int i = 0; i < h * t.width; ++i) sums[k][i] += sums[k][i + h * t.width];

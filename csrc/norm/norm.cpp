@@ -35,13 +35,15 @@ static bool begin_norm(Call& c, Norm& s, const View& x, const View& y, int sums,
     if (!same_shape(x, y)) return refuse(c, "input and output differ in shape");
     s.x = rows_of(x, 0);
     s.y = rows_of(y, 0);
+    s.dy.data = nullptr;
     s.tiles = Tiles(s.x.rows, s.x.c);
     s.epsilon = (float)c.floats[0];
     s.values = align64(4 * parts_floats(s.tiles, sums)) / 4;
     c.scratch = 4 * s.values + align64(4 * s.x.c * values);
     return true;
 }
-static void share(Call& c, const Norm& s, int reads) {
+static void share(Call& c, Norm& s, int reads) {
+    if (direct(s.x, s.tiles) && direct(s.y, s.tiles) && (!s.dy.data || direct(s.dy, s.tiles))) s.tiles.set_most(WIDE);
     const double n = (double)s.x.rows * s.x.c;
     c.flops = 4 * reads * n;
     c.bytes = 4 * n * (reads + 1);
@@ -53,7 +55,7 @@ static void share(Call& c, const Norm& s, int reads) {
 template <int IN, int OUT, int VALUES, class Step>
 static void fold_all(const Rows* const* in, const Tiles& tiles, const float* const* values, float* parts,
                      const Team& team, Step step) {
-    alignas(64) float buffer[IN][TILE], lanes[VALUES ? VALUES : 1][LANES];
+    alignas(64) float buffer[IN][TILE], lanes[VALUES ? VALUES : 1][WIDE];
     const Range mine = split(tiles.count(), team);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
         const Tile t(tiles, i);
@@ -69,7 +71,7 @@ static void fold_all(const Rows* const* in, const Tiles& tiles, const float* con
 template <int IN, int VALUES, class F>
 static void map_all(const Rows* const* in, const Rows& out, const Tiles& tiles, const float* const* values,
                     const Team& team, F f) {
-    alignas(64) float buffer[IN + 1][TILE], lanes[VALUES][LANES];
+    alignas(64) float buffer[IN + 1][TILE], lanes[VALUES][WIDE];
     const Range mine = split(tiles.count(), team);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
         const Tile t(tiles, i);
@@ -85,7 +87,7 @@ static void map_all(const Rows* const* in, const Rows& out, const Tiles& tiles, 
 static void normalize(const Norm& s, const float* mean, const float* scale, const float* shift, const Team& team) {
     const Rows* in[] = {&s.x};
     const float* values[] = {mean, scale, shift};
-    map_all<1, 3>(in, s.y, s.tiles, values, team, [](const vf* x, float (*lanes)[LANES], int lane) {
+    map_all<1, 3>(in, s.y, s.tiles, values, team, [](const vf* x, float (*lanes)[WIDE], int lane) {
         return fma(sub(x[0], loadu(lanes[0] + lane)), loadu(lanes[1] + lane), loadu(lanes[2] + lane));
     });
 }
@@ -113,13 +115,13 @@ void batch_norm_train_run(const Call& c, const Team& team, char* scratch) {
     const float* values[] = {mean};
 
     fold_all<1, 1, 0>(in, s.tiles, values, parts, team,
-                      [](const vf* x, float (*)[LANES], int, vf* acc) { acc[0] = add(acc[0], x[0]); });
+                      [](const vf* x, float (*)[WIDE], int, vf* acc) { acc[0] = add(acc[0], x[0]); });
     for (int64_t i = mine.begin; i < mine.end; ++i) {
         mean[i] = parts[i] / rows;
         c.out[1].f32w()[i * c.out[1].stride[0]] = mean[i];
     }
     team.barrier();
-    fold_all<1, 1, 1>(in, s.tiles, values, parts, team, [](const vf* x, float (*lanes)[LANES], int lane, vf* acc) {
+    fold_all<1, 1, 1>(in, s.tiles, values, parts, team, [](const vf* x, float (*lanes)[WIDE], int lane, vf* acc) {
         const vf d = sub(x[0], loadu(lanes[0] + lane));
         acc[0] = fma(d, d, acc[0]);
     });
@@ -185,7 +187,7 @@ void batch_norm_dx_run(const Call& c, const Team& team, char* scratch) {
 
     const Rows* in[] = {&s.dy, &s.x};
     const float* means[] = {mean};
-    fold_all<2, 2, 1>(in, s.tiles, means, parts, team, [](const vf* x, float (*lanes)[LANES], int lane, vf* acc) {
+    fold_all<2, 2, 1>(in, s.tiles, means, parts, team, [](const vf* x, float (*lanes)[WIDE], int lane, vf* acc) {
         acc[0] = add(acc[0], x[0]);
         acc[1] = fma(x[0], sub(x[1], loadu(lanes[0] + lane)), acc[1]);
     });
@@ -201,7 +203,7 @@ void batch_norm_dx_run(const Call& c, const Team& team, char* scratch) {
     }
     team.barrier();
     const float* values[] = {mean, drift, slope, scale};
-    map_all<2, 4>(in, s.y, s.tiles, values, team, [](const vf* x, float (*lanes)[LANES], int lane) {
+    map_all<2, 4>(in, s.y, s.tiles, values, team, [](const vf* x, float (*lanes)[WIDE], int lane) {
         const vf d = sub(x[1], loadu(lanes[0] + lane)), e = sub(x[0], loadu(lanes[1] + lane));
         return mul(fnma(d, loadu(lanes[2] + lane), e), loadu(lanes[3] + lane));
     });

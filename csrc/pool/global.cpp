@@ -25,6 +25,7 @@ bool global_average_pool_prepare(Call& c) {
     GlobalAverage& s = c.as<GlobalAverage>();
     s.x = rows_of(x, 1);
     s.tiles = Tiles(s.x.rows, s.x.c);
+    if (direct(s.x, s.tiles)) s.tiles.set_most(WIDE);
     s.room = align64(4 * parts_floats(s.tiles, 1)) / 4;
     c.flops = (double)x.size();
     c.bytes = 4.0 * x.size();
