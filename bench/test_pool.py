@@ -7,7 +7,9 @@ Each group interleaves nothing by itself: on a noisy machine run it several time
 
 import os
 
-os.environ.setdefault("OMP_PROC_BIND", "true")  # without it a thread waits about 1 ms after torch's backward (one libgomp)
+os.environ.setdefault(
+    "OMP_PROC_BIND", "true"
+)  # without it a thread waits about 1 ms after torch's backward (one libgomp)
 
 import numpy as np
 import pytest

@@ -19,7 +19,8 @@ def _check(op, x, epsilon, **channels):
             continue
         if len(a.shape) != 1 or (a.shape[0] != c and a.shape[0] is not None and c is not None):
             raise ValueError(
-                f"{op}: {name}: expected shape ({c},), one number a channel of x {tuple(x.shape)}, received {tuple(a.shape)}"
+                f"{op}: {name}: expected shape ({c},), one number a channel of x {tuple(x.shape)}, "
+                f"received {tuple(a.shape)}"
             )
         if np.dtype(a.dtype) != np.dtype(x.dtype):
             raise TypeError(

@@ -1,4 +1,4 @@
-"""Max and average pooling over (n, spatial..., c), and their gradients. Padding is absence: absent elements take no part."""
+"""Max and average pooling over (n, spatial..., c), and their gradients. Padding is absence, not zeros."""
 
 import numpy as np
 
@@ -48,7 +48,8 @@ def max_pool(x, *, pool_size, strides=None, padding="valid"):
     """Max pooling: y[n, o, c] = max over the elements i of window o of x[n, i, c].
 
     Window o of an axis covers pool_size elements from o * strides - pad on; "valid": pad = 0 and only whole windows;
-    "same": ceil(size / strides) windows, pad as in TensorFlow, and what lies outside takes no part. NaN in a window gives NaN.
+    "same": ceil(size / strides) windows, pad as in TensorFlow, and what lies outside takes no part. A NaN in a window
+    gives NaN.
 
     Args:
         x: (n, spatial..., c) with 1 to 3 spatial axes.

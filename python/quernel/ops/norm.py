@@ -1,4 +1,4 @@
-"""Batch normalization, moments, normalize: on Tensors, under keras.ops' names, with gradient rules made of other ops."""
+"""Batch normalization, moments, normalize: on Tensors, under keras.ops' names, and the gradient rules."""
 
 import math
 
@@ -58,8 +58,8 @@ def _(node, dy):
 
 @gradient(kernels.batch_norm_dx)
 def _(node, u, s, t):
-    # The loss sum(u * dx) + s * dgamma + t * dbeta of one channel, with h = (x - mean) * inverse, scale = gamma * inverse,
-    # U = sum(u), V = sum(u * h), P = sum(u * dy), G = dgamma, B = dbeta, n rows, is
+    # The loss sum(u * dx) + s * dgamma + t * dbeta of one channel, with h = (x - mean) * inverse,
+    # scale = gamma * inverse, U = sum(u), V = sum(u * h), P = sum(u * dy), G = dgamma, B = dbeta, n rows, is
     #     scale * (P - U * B / n - V * G / n) + s * G + t * B.
     dy, x, mean, variance, gamma = node.inputs
     _, G, B = node.outputs

@@ -21,7 +21,7 @@ def _pool(kernel, inputs, pool_size, strides, padding, data_format):
 
 
 def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
-    """Max pooling: y[n, o, c] = max over the elements i of window o of inputs[n, i, c]; see `quernel.kernels.max_pool`.
+    """Max pooling: y[n, o, c] = max over the elements i of window o of inputs[n, i, c].
 
     Args:
         inputs: (n, spatial..., c) with 1 to 3 spatial axes.
@@ -45,7 +45,7 @@ def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None)
 
 
 def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
-    """Average pooling: y[n, o, c] = mean over the elements i of window o of inputs[n, i, c]; see `quernel.kernels.average_pool`.
+    """Average pooling: y[n, o, c] = mean over the elements i of window o of inputs[n, i, c].
 
     Args:
         inputs: (n, spatial..., c) with 1 to 3 spatial axes, floating.

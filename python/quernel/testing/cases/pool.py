@@ -35,7 +35,7 @@ def _axes(shape, attrs):
 
 
 def _taken(shape, attrs):
-    """x and its maxima y, the maxima at infinity: differences in x and y move no maximum, and ties (two of them) are met."""
+    """x and its maxima y, the maxima at infinity, where steps of x and y move no maximum; with ties."""
     axes = _axes(shape, attrs)
     rng = np.random.Generator(np.random.Philox(math.prod(shape)))
     x = rng.standard_normal(shape)
@@ -82,7 +82,9 @@ def _global_cases(name, shape, keepdims=False, tiny=False):
     bound = terms(min(places, 80), scale=_of_first)
     found = [  # a mean over no place is NaN, and so are its differences
         Case("global_average_pool", name, (normal(*shape),), attrs, bound, grad=places > 0, tiny=tiny),
-        Case("global_average_pool_dx", name, (normal(*small),), {"input_shape": shape}, bound, grad=places > 0, tiny=tiny),
+        Case(
+            "global_average_pool_dx", name, (normal(*small),), {"input_shape": shape}, bound, grad=places > 0, tiny=tiny
+        ),
     ]
     if places:
         x, _ = _taken(shape, {"pool_size": shape[1:-1]})
