@@ -152,3 +152,16 @@ def test_slice_dx_by_hand():
     dy = np.array([[1, 2]], np.float32)
     dx = qn.kernels.slice_dx(dy, shape=(2, 4), start=(1, 3), stop=(2, None), step=(1, -3))
     assert np.array_equal(dx, [[0, 0, 0, 0], [2, 0, 0, 1]])
+
+
+def test_views_of_scalars_are_arrays():
+    x = np.zeros((), np.float32)
+    for y in (
+        qn.kernels.reshape(x, newshape=()),
+        qn.kernels.transpose(x),
+        qn.kernels.slice(x, start=(), stop=(), step=()),
+        qn.kernels.squeeze(x),
+        qn.kernels.broadcast_to(x, shape=()),
+    ):
+        assert type(y) is np.ndarray
+        assert y.shape == ()

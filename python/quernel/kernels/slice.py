@@ -50,7 +50,7 @@ def slice(x, *, start, stop, step):
         >>> qn.kernels.slice(np.arange(6), start=(4,), stop=(None,), step=(-2,))
         array([4, 2, 0])
     """
-    return x[_slices(x.ndim, start, stop, step, "slice")]
+    return x[(*_slices(x.ndim, start, stop, step, "slice"), ...)]  # "...": a view also where x is a scalar
 
 
 def _slice_dx_shape(dy, shape, start, stop, step):
