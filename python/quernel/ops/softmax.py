@@ -21,7 +21,8 @@ def _along(kernel, x, axis):
     order = [d for d in range(rank) if d not in axes] + list(axes)
     moved = ops.transpose(x, order)
     sizes = tuple(-1 if n is None else n for n in moved.shape)
-    flat = ops.reshape(moved, (*sizes[: rank - len(axes)], math.prod(sizes[rank - len(axes) :])))
+    kept, together = sizes[: rank - len(axes)], sizes[rank - len(axes) :]
+    flat = ops.reshape(moved, (*kept, -1 if -1 in together else math.prod(together)))
     y = ops.reshape(apply(kernel, (flat,), {"axis": -1}), sizes)
     return ops.transpose(y, [order.index(d) for d in range(rank)])
 
