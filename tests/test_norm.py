@@ -1,4 +1,4 @@
-"""Batch normalization: values, accuracy, edges, errors by message, gradients through the statistics, keras.ops names."""
+"""Batch normalization: values, accuracy, edges, errors by message, gradients through statistics, keras.ops names."""
 
 import numpy as np
 import pytest

@@ -72,12 +72,11 @@ def max_pool(x, *, pool_size, strides=None, padding="valid"):
         array([3., 5., 4.], dtype=float32)
     """
     axes = sliding("max_pool", x.shape, pool_size, strides, padding)
-    y = np.zeros(outputs(x.shape, axes), x.dtype)
-    seen = np.zeros(y.shape, bool)
+    y = x
+    for d, a in enumerate(axes, 1):  # the first element of each window
+        y = np.take(y, np.maximum(np.arange(a.out) * a.stride - a.pad, 0), axis=d)
     for i, o in taps(axes):
-        better = ~seen[o] | (x[i] > y[o]) | (np.isnan(x[i]) & ~np.isnan(y[o]))
-        y[o] = np.where(better, x[i], y[o])
-        seen[o] = True
+        np.copyto(y[o], x[i], where=(x[i] > y[o]) | np.isnan(x[i]))
     return y
 
 
@@ -128,11 +127,11 @@ def max_pool_dx(dy, x, y, *, pool_size, strides=None, padding="valid"):
         array([0., 1., 1., 0.], dtype=float32)
     """
     dx = np.zeros_like(x)
-    found = np.zeros(y.shape, bool)
+    left = dy.copy()  # each window hands its gradient out once
     for i, o in taps(sliding("max_pool_dx", x.shape, pool_size, strides, padding)):
-        hit = ~found[o] & _same_value(x[i], y[o])
-        dx[i] += np.where(hit, dy[o], 0)
-        found[o] |= hit
+        hit = _same_value(x[i], y[o])
+        dx[i] += np.where(hit, left[o], 0)
+        np.copyto(left[o], 0, where=hit)
     return dx
 
 
