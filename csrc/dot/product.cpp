@@ -2,6 +2,7 @@
 #include "dot/product.hpp"
 
 #include "dot/column.hpp"
+#include "dot/few.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -11,25 +12,24 @@ namespace {
 constexpr int64_t KC = CHAIN;       // a block of k is one chain, so partial sums only ever meet in C
 constexpr int64_t MC = 112;         // 8 tiles of 14 rows: the packed block of A is 236 KB, an eighth of L2
 constexpr int64_t NC = 512;         // the packed block of B is 1 MB, half of L2
-constexpr int64_t A_ROW = KC + 16;  // an odd number of cache lines, so that 14 rows never share an L1 set
+constexpr int64_t A_ROW = KC + 16;  // an odd number of cache lines: rows spread over the sets of L1
 
-// Columns of one packed panel of B: the width of dot's tile for so many rows.
-int64_t panel(int64_t m) {
-    const int v = m <= 3 ? 8 : m <= 6 ? 4 : 2;
-    return v * VL;
-}
+// Columns of one packed panel of B: wide tiles need the fewest loads for an FMA.
+int64_t panel(int64_t m) { return (m <= 3 ? 8 : 4) * VL; }
 
-bool power_stride(ptrdiff_t s) { return s % 512 == 0 && s != 0; }  // 2 KB: rows fall into a few L1 sets
-
-// Packing B costs about half a cycle an element and saves cache misses on each of m / 14 passes.
+// Packing B costs about half a cycle an element; it pays where B's rows fall into a few sets of the caches, or where
+// the translation of addresses would miss.
+bool in_few(const Product& p) { return p.m <= FEW && p.n > 1 && p.b_k == 1 && p.b_n != 1; }
 bool packs_b(const Product& p) {
+    if (in_few(p)) return false;
     if (p.n > 1 && p.b_n != 1) return true;
-    if (p.m < 192 || p.n <= 2 * VL) return false;
-    return p.k * p.n >= 256 * 1024 || power_stride(p.b_k);
+    if (p.n <= 4 * VL || p.k < 64) return false;
+    return p.b_k % 512 == 0 ? p.m >= 96 : p.m >= 192 && p.k * p.n >= 256 * 1024;
 }
+// A is read a row at a time and needs packing only at the worst strides; its transpose takes a cache line for every k.
 bool packs_a(const Product& p) {
-    if (p.n < 192 || p.m <= 14 || p.k < 32) return false;
-    return p.m * p.k >= 512 * 1024 || power_stride(p.a_k == 1 ? p.a_m : p.a_k);
+    if (p.n < 128 || p.m <= 14 || p.k < 64) return false;
+    return p.a_k == 1 ? p.a_m % 1024 == 0 && p.n >= 256 : p.m * p.k >= 64 * 1024;
 }
 
 int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -64,19 +64,31 @@ void pack_b(float* out, int64_t width, const float* b, ptrdiff_t b_k, ptrdiff_t 
         for (int64_t i = j; i < n; ++i) out[q * width + i] = b[q * b_k + i * b_n];
 }
 
-// Rows as rows (out[i * A_ROW + k]), or, where A is transposed, columns as rows (out[k * MC + i]).
+// out[i * A_ROW + k] = a[i * a_m + k * a_k].
 void pack_a(float* out, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, int64_t m, int64_t k) {
-    const bool by_k = a_m == 1;
-    const int64_t outer = by_k ? k : m, inner = by_k ? m : k, row = by_k ? MC : A_ROW;
-    const ptrdiff_t from_outer = by_k ? a_k : a_m, from_inner = by_k ? a_m : a_k;
-    for (int64_t i = 0; i < outer; ++i, a += from_outer, out += row) {
-        int64_t q = 0;
-        if (from_inner == 1) {
-            for (; q + VL <= inner; q += VL) storeu(out + q, loadu(a + q));
-            if (q < inner) store_n(out + q, load_n(a + q, (int)(inner - q)), (int)(inner - q));
-        } else {
-            for (; q < inner; ++q) out[q] = a[q * from_inner];
+    int64_t i = 0;
+    if (a_m == 1 && a_k != 1) {
+        for (; i + VL <= m; i += VL) {
+            int64_t q = 0;
+            for (; q + VL <= k; q += VL) {
+                vf r[VL];
+#pragma GCC unroll 16
+                for (int t = 0; t < VL; ++t) r[t] = loadu(a + i + (q + t) * a_k);
+                transpose(r);
+#pragma GCC unroll 16
+                for (int t = 0; t < VL; ++t) storeu(out + (i + t) * A_ROW + q, r[t]);
+            }
+            for (; q < k; ++q)
+                for (int t = 0; t < VL; ++t) out[(i + t) * A_ROW + q] = a[i + t + q * a_k];
         }
+    }
+    for (; i < m; ++i) {
+        const float* from = a + i * a_m;
+        float* to = out + i * A_ROW;
+        int64_t q = 0;
+        if (a_k == 1)
+            for (; q + VL <= k; q += VL) storeu(to + q, loadu(from + q));
+        for (; q < k; ++q) to[q] = from[q * a_k];
     }
 }
 
@@ -113,8 +125,7 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
                 if (pa) {
                     pack_a(a_room, d.a, p.a_m, p.a_k, d.m, d.k);
                     d.a = a_room;
-                    d.a_k = p.a_m == 1 ? MC : 1;
-                    d.a_m = p.a_m == 1 ? 1 : A_ROW;
+                    d.a_m = A_ROW, d.a_k = 1;
                 }
                 for (int64_t j = 0; j < n; j += width) {
                     d.n = least(width, n - j);
@@ -157,7 +168,7 @@ int64_t b_bytes(const Product& p) {
     const int64_t width = 8 * VL;  // a part may have fewer rows, hence wider panels
     return align64(4 * least(p.k, KC) * ((least(p.n, NC) + width - 1) / width * width));
 }
-int64_t a_bytes(const Product& p) { return align64(4 * (p.a_m == 1 ? least(p.k, KC) * MC : least(p.m, MC) * A_ROW)); }
+int64_t a_bytes(const Product& p) { return align64(4 * least(p.m, MC) * A_ROW); }
 bool odd_columns(const Product& p) { return p.c_n != 1 && p.n > 1; }
 
 }  // namespace
@@ -207,8 +218,13 @@ void product(const Product& p, char* scratch) {
     if (packs_b(p)) b_room = reinterpret_cast<float*>(scratch), scratch += b_bytes(p);
     if (packs_a(p)) a_room = reinterpret_cast<float*>(scratch), scratch += a_bytes(p);
     if (odd_columns(p)) s = reinterpret_cast<float*>(scratch), s_m = p.n;
-    const bool apart = p.beta != 0 || odd_columns(p) || (p.bias && p.bias_n != 1 && p.n > 1);
-    blocks(p, s, s_m, !apart, b_room, a_room);
+    const bool apart = in_few(p)
+                           ? p.alpha != 1 || p.beta != 0 || p.bias || p.activation != NO_ACTIVATION || odd_columns(p)
+                           : p.beta != 0 || odd_columns(p) || (p.bias && p.bias_n != 1 && p.n > 1);
+    if (in_few(p))
+        few(p.m, p.n, p.k, p.a, p.a_m, p.a_k, p.b, p.b_n, s, s_m);
+    else
+        blocks(p, s, s_m, !apart, b_room, a_room);
     if (apart) finish(p, s, s_m);
 }
 
