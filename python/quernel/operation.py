@@ -260,10 +260,11 @@ def apply_symbolic(kernel, inputs, attrs):
     """Runs a kernel's shape rule on KerasTensors: KerasTensors, in the graph unless within a `spec_scope`."""
     if not in_spec_scope():
         for value in tree.flatten(list(inputs)):
-            if hasattr(value, "__quernel_tensor__"):
+            variable = value if hasattr(value, "__quernel_tensor__") else getattr(value, "_variable", None)
+            if variable is not None:
                 raise ValueError(
-                    f"{kernel.name}: received the KerasTensor of a functional model and the Variable {value.path}, which the model "
-                    f"would not track; expected a Layer that owns the Variable"
+                    f"{kernel.name}: received the KerasTensor of a functional model and the Variable {variable.path}, which "
+                    f"the model would not track; expected a Layer that owns the Variable"
                 )
         return KernelOperation(kernel, attrs)(*inputs)
     attrs = kernel.freeze(dict(attrs))

@@ -366,10 +366,11 @@ class Layer(State):
         raise TypeError(f"layer {type(self).__name__} defines no `call`")
 
     def compute_output_shape(self, *args, **kwargs):
-        """The shape of the outputs for the shape of the inputs; by default `call` runs on the shapes alone."""
+        """The shape of the outputs for the shape of the inputs; by default the layer is built and runs on the shapes alone."""
         args = [tree.map_shapes(KerasTensor, a) for a in args]
         kwargs = {k.removesuffix("_shape"): tree.map_shapes(KerasTensor, v) for k, v in kwargs.items()}
-        outputs = self.compute_output_spec(*args, **kwargs)
+        with spec_scope():
+            outputs = self(*args, **kwargs)
         return tree.map_structure(lambda t: t.shape, outputs)
 
     def compute_output_spec(self, *args, **kwargs):

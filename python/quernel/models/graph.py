@@ -98,7 +98,8 @@ class Graph:
                         f"Model: the graph is disconnected: layer {node.operation.name!r} needs {tensor.name!r} "
                         f"(made by {tensor._keras_history[0].operation.name!r}), which follows from none of the model's inputs"
                     )
-            known.update(id(t) for t in node.outputs)
+            if node.inputs:  # else it is an Input, which is known if it is one of the model's
+                known.update(id(t) for t in node.outputs)
         names = {}
         for operation in self.operations:
             other = names.setdefault(operation.name, operation)
