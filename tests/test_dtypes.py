@@ -72,8 +72,9 @@ def test_weak_types_follow_floatx():
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [(None, "float32"), (float, "float32"), (int, "int32"), (bool, "bool"), ("float", "float32"), ("int", "int32"), ("f8", "float64"),
-     (np.uint8, "uint8"), (np.dtype(">i4"), "int32"), ("bfloat16", "bfloat16"), (np.zeros(1, "f2").dtype, "float16")],
+    [(None, "float32"), (float, "float32"), (int, "int32"), (bool, "bool"), ("float", "float32"), ("int", "int32"),
+     ("f8", "float64"), (np.uint8, "uint8"), (np.dtype(">i4"), "int32"),
+     ("bfloat16", "bfloat16"), (np.zeros(1, "f2").dtype, "float16")],
 )  # fmt: skip
 def test_standardize_dtype(given, name):
     assert dtypes.standardize_dtype(given) == name

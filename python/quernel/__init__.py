@@ -6,11 +6,13 @@ Everything is imported on use; `import quernel` itself imports NumPy and the com
 __version__ = "0.1.0"
 
 from . import backend as backend
+from .backend import get_num_threads as get_num_threads
+from .backend import set_num_threads as set_num_threads
 from .lazy import lazy as _lazy
 
 _MODULES = (
-    "activations autograd callbacks constraints datasets dtypes initializers kernels layers losses metrics models naming "
-    "operation ops optimizers random regularizers saving tensor testing tree utils variable"
+    "activations autograd callbacks constraints datasets dtypes initializers kernels layers losses metrics models "
+    "naming operation ops optimizers random regularizers saving tensor testing tree utils variable"
 )
 
 __getattr__, __dir__ = _lazy(
@@ -22,9 +24,12 @@ __getattr__, __dir__ = _lazy(
         "tensor": "tensor Tensor constant convert_to_tensor",
         "operation": "operation KerasTensor Operation",
         "naming": "naming name_scope",
-        "dtypes": "dtypes DTypePolicy float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool",
+        "dtypes": "dtypes DTypePolicy bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
+        "float16 float32 float64 bfloat16",
         "ops": "ops cast zeros ones stop_gradient",
         "layers": "layers Layer Input",
         "models": "models Model Sequential",
+        "cli.info": "explain show_config",
     },
+    globals(),
 )

@@ -1,7 +1,8 @@
 """GradientTape: records ops on Tensors while they run, and replays their gradient rules backwards.
 
-A gradient rule is registered for a kernel by `@gradient(kernel)` in ops/<room>.py. It takes a Node and the Tensors of the output
-gradients, and returns one Tensor or None for each input. It calls `ops.*` only, so backward is itself recorded by outer tapes.
+A gradient rule is registered for a kernel by `@gradient(kernel)` in ops/<room>.py. It takes a Node and the Tensors of
+the output gradients, and returns one Tensor or None for each input. It calls `ops.*` only, so backward is itself
+recorded by outer tapes.
 """
 
 import contextlib
@@ -20,9 +21,9 @@ _local = threading.local()
 def gradient(kernel):
     """Registers the decorated function as the gradient rule of `kernel`: rule(node, *dys) -> gradients of the inputs.
 
-    `node.inputs` are Tensors (None where absent, lists where variadic), `node.outputs` Tensors, `node.attrs` a dict, and
-    `node.needs(i)` tells whether the gradient of input i is wanted. An entry of `dys` is None when that output is not connected.
-    For a variadic input the rule returns a list.
+    `node.inputs` are Tensors (None where absent, lists where variadic), `node.outputs` Tensors, `node.attrs` a dict,
+    and `node.needs(i)` tells whether the gradient of input i is wanted. An entry of `dys` is None when that output is
+    not connected. For a variadic input the rule returns a list.
     """
 
     def decorate(rule):
@@ -39,7 +40,9 @@ def no_gradient(*kernels):
 
 
 def rule_of(kernel):
-    """The gradient rule of a kernel, None if its outputs never carry a gradient; imports quernel.ops.<room> on first use."""
+    """The gradient rule of a kernel, None if its outputs never carry a gradient; imports quernel.ops.<room> on
+    first use.
+    """
     rule = _RULES.get(kernel.name, _MISSING)
     if rule is _MISSING:
         room = f"quernel.ops.{kernel.module}"
@@ -124,8 +127,8 @@ def _touches(inputs, ids):
 class GradientTape:
     """Records the ops that run inside its `with` block, and differentiates them.
 
-    Trainable variables are watched when they are read, Tensors by `watch`. Tapes nest: an outer one records what the inner
-    one's `gradient` computes, which gives higher derivatives. Each thread has its own stack of tapes.
+    Trainable variables are watched when they are read, Tensors by `watch`. Tapes nest: an outer one records what the
+    inner one's `gradient` computes, which gives higher derivatives. Each thread has its own stack of tapes.
 
     Args:
         persistent: whether `gradient` may be called more than once; such a tape keeps all values until it is dropped.
@@ -172,7 +175,9 @@ class GradientTape:
             stack.remove(self)
 
     def watch(self, tensor):
-        """Follows a Tensor or Variable, or all of those in a structure; integers never carry a gradient and are passed over."""
+        """Follows a Tensor or Variable, or all of those in a structure; integers never carry a gradient and are
+        passed over.
+        """
         for value in tree.flatten(tensor):
             if hasattr(value, "__quernel_tensor__"):
                 self._watch_variable(value)
@@ -182,7 +187,7 @@ class GradientTape:
                     self._kept.append(value)
             else:
                 raise TypeError(
-                    f"watch: expected a Tensor or Variable, received {type(value).__name__}; convert_to_tensor makes one"
+                    f"watch: expected a Tensor or Variable, received {type(value).__name__}; use convert_to_tensor"
                 )
 
     def _watch_variable(self, variable):
@@ -315,7 +320,8 @@ class GradientTape:
 
 
 def _backward(ops, nodes, grads, wanted):
-    """Runs the rules of the nodes between `wanted` Tensors and those in `grads`, last first; consumes `nodes`, fills `grads`.
+    """Runs the rules of the nodes between `wanted` Tensors and those in `grads`, last first; consumes `nodes`, fills
+    `grads`.
 
     Several gradients of one Tensor are added in the reverse order of the ops that used it.
     """

@@ -1,10 +1,12 @@
 """Dtypes by name, Keras 3's promotion table, the default float type, and DTypePolicy.
 
-The table (docs/numerics.md): bool < integers < floats. A Python int or float is weak: it takes the dtype of what it meets, and
-becomes int32 or `floatx()` on its own. Integers of both signs meet in the next wider signed one, uint64 with a signed one in
-`floatx()`; float16 with bfloat16 in float32; an integer with a float in that float, whatever its width. 64-bit types stay.
+The table (docs/numerics.md): bool < integers < floats. A Python int or float is weak: it takes the dtype of what it
+meets, and becomes int32 or `floatx()` on its own. Integers of both signs meet in the next wider signed one, uint64
+with a signed one in `floatx()`; float16 with bfloat16 in float32; an integer with a float in that float, whatever its
+width. 64-bit types stay.
 """
 
+import builtins
 import functools
 
 import numpy as np
@@ -21,7 +23,7 @@ FLOATS = (float16, bfloat16, float32, float64)
 ALLOWED = (bool, *INTEGERS, *FLOATS)
 
 _WIDTH = {name: 16 if name == bfloat16 else np.dtype(name).itemsize * 8 for name in INTEGERS + FLOATS}
-_python_bool, _python_int, _python_float = type(True), int, float
+_python_bool, _python_int, _python_float = builtins.bool, int, float
 _WEAK = {_python_int: "int", _python_float: "float"}
 _state = {"floatx": float32}
 
@@ -49,7 +51,7 @@ def standardize_dtype(dtype):
     """The name of a dtype given as a name, a NumPy dtype or type, a Python type, or None (`floatx()`).
 
     Args:
-        dtype: for example "float32", numpy.float32, numpy.dtype("f4"), float (`floatx()`), int ("int32"), bool, or None.
+        dtype: for example "float32", numpy.float32, float (`floatx()`), int ("int32"), bool, or None.
 
     Returns:
         One of `dtypes.ALLOWED`.
@@ -125,8 +127,8 @@ def result_type(*values_or_dtypes):
 
     Example:
         >>> import quernel as qn
-        >>> qn.dtypes.result_type("int64", "float32"), qn.dtypes.result_type("uint8", 3), qn.dtypes.result_type("int8", "uint8")
-        ('float32', 'uint8', 'int16')
+        >>> qn.dtypes.result_type("int64", "float32"), qn.dtypes.result_type("uint8", 3)
+        ('float32', 'uint8')
     """
     if not values_or_dtypes:
         return _state["floatx"]
@@ -160,10 +162,11 @@ class DTypePolicy:
     """Which dtype a layer computes in, and which one its variables have.
 
     Args:
-        name: "float32", "float64" or "float16". Native kernels compute in float32; the other two run on the NumPy definitions.
+        name: "float32", "float64" or "float16". Native kernels compute in float32; the others run on the NumPy
+            definitions.
 
     Raises:
-        ValueError: for "mixed_float16", "mixed_bfloat16" and "bfloat16", which no kernel computes in yet, and unknown names.
+        ValueError: for "mixed_float16", "mixed_bfloat16" and "bfloat16", which no kernel computes in; unknown names.
 
     Example:
         >>> import quernel as qn
@@ -175,8 +178,8 @@ class DTypePolicy:
         name = _state["floatx"] if name is None else name
         if name in ("mixed_float16", "mixed_bfloat16", bfloat16):
             raise ValueError(
-                f"dtype policy: {name!r} is not supported: quernel's kernels multiply in float32 only, so it would be slower "
-                f"and less accurate; expected 'float32', 'float64' or 'float16'"
+                f"dtype policy: {name!r} is not supported: quernel's kernels compute in float32 only, so it would be "
+                f"slower and less accurate; expected 'float32', 'float64' or 'float16'"
             )
         name = standardize_dtype(name)
         self._name = name

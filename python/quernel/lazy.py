@@ -4,12 +4,14 @@ import importlib
 import sys
 
 
-def lazy(package, table):
-    """`__getattr__` and `__dir__` for a package: `table` has {module: "Name Name ..."}; `module` alone stands for itself.
+def lazy(package, table, present=()):
+    """`__getattr__` and `__dir__` for a package: `table` has {module: "Name Name ..."}; `module` alone stands for
+    itself.
 
     Args:
         package: the package's `__name__`.
         table: for each module of the package the public names that it defines.
+        present: what the package has already, for `__dir__`.
     """
     where = {name: module for module, names in table.items() for name in names.split()}
 
@@ -22,6 +24,6 @@ def lazy(package, table):
         raise AttributeError(f"{package} has no {name!r}; dir({package}) lists what there is")
 
     def __dir__():
-        return sorted(where)
+        return sorted({*where, *(name for name in present if not name.startswith("_") or name == "__version__")})
 
     return __getattr__, __dir__

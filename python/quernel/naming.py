@@ -1,4 +1,6 @@
-"""Names: unique automatic ones ("dense", "dense_1"), and the scopes that make the paths of variables ("sequential/dense/kernel")."""
+"""Names: unique automatic ones ("dense", "dense_1"), and the scopes that make the paths of variables
+("sequential/dense/kernel").
+"""
 
 import re
 import threading
@@ -47,7 +49,8 @@ def _scopes():
 
 
 class name_scope:
-    """Within the `with` block, paths of new variables start with `name`; a scope of the same `caller` is not opened twice.
+    """Within the `with` block, paths of new variables start with `name`; a scope of the same `caller` is not opened
+    twice.
 
     Args:
         name: what the path gains.

@@ -1,4 +1,6 @@
-"""Operation: what runs at once on Tensors and becomes a node of a graph on KerasTensors; KerasTensor: a shape and dtype without data."""
+"""Operation: what runs at once on Tensors and becomes a node of a graph on KerasTensors; KerasTensor: a shape
+and dtype without data.
+"""
 
 import inspect
 import threading
@@ -10,7 +12,8 @@ _local = threading.local()
 
 
 class KerasTensor(Operators):
-    """A place in a functional model: shape (None where open) and dtype, no data. `Input` makes them, layers and ops take them.
+    """A place in a functional model: shape (None where open) and dtype, no data. `Input` makes them, layers and ops
+    take them.
 
     Args:
         shape: sizes, None where open.
@@ -48,7 +51,7 @@ class KerasTensor(Operators):
 
     def _refuse(self, *_):
         raise TypeError(
-            f"the KerasTensor {self.name!r} has a shape and no data: expected a Tensor. Put this code into the `call` of a Layer"
+            f"the KerasTensor {self.name!r} has a shape and no data: expected a Tensor; put this into a Layer's `call`"
         )
 
     __array__ = __bool__ = __int__ = __float__ = __index__ = _refuse
@@ -88,7 +91,8 @@ def any_symbolic(*structures):
 class Node:
     """One symbolic call of an operation: its arguments, and the KerasTensors that came out.
 
-    Attributes: operation, args, kwargs (KerasTensors in them are the inputs), inputs (flat), outputs (flat), structure (of the outputs).
+    Attributes: operation, args, kwargs (KerasTensors in them are the inputs), inputs (flat), outputs (flat),
+        structure (of the outputs).
     """
 
     def __init__(self, operation, args, kwargs, outputs):
@@ -194,7 +198,9 @@ class Operation:
 
 
 class spec_scope:
-    """Within the `with` block only shapes are wanted: symbolic calls make no nodes, and Variables count by their shape."""
+    """Within the `with` block only shapes are wanted: symbolic calls make no nodes, and Variables count by
+    their shape.
+    """
 
     def __enter__(self):
         _local.specs = getattr(_local, "specs", 0) + 1
@@ -263,8 +269,8 @@ def apply_symbolic(kernel, inputs, attrs):
             variable = value if hasattr(value, "__quernel_tensor__") else getattr(value, "_variable", None)
             if variable is not None:
                 raise ValueError(
-                    f"{kernel.name}: received the KerasTensor of a functional model and the Variable {variable.path}, which "
-                    f"the model would not track; expected a Layer that owns the Variable"
+                    f"{kernel.name}: received the KerasTensor of a functional model and the Variable {variable.path}, "
+                    f"which the model would not track; expected a Layer that owns the Variable"
                 )
         return KernelOperation(kernel, attrs)(*inputs)
     attrs = kernel.freeze(dict(attrs))

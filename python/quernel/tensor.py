@@ -91,7 +91,8 @@ _install_operators()
 class Tensor(Operators):
     """An immutable array. `==` compares element by element, the hash is the identity, `.numpy()` gives a fresh array.
 
-    Tensors come from `quernel.constant`, `convert_to_tensor`, from every function of `quernel.ops` and from `Variable.value`.
+    Tensors come from `quernel.constant`, `convert_to_tensor`, from every function of `quernel.ops` and from
+    `Variable.value`.
 
     Example:
         >>> import quernel as qn

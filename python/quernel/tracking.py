@@ -1,7 +1,8 @@
-"""Tracker: finds variables, layers, metrics and seed generators among the attributes of a layer, also inside lists and dicts.
+"""Tracker: finds variables, layers, metrics and seed generators among the attributes of a layer, also inside lists
+and dicts.
 
-An object that is to be tracked has `_tracked_as`, the name of the store it belongs to: "variables", "layers", "metrics" or
-"seed_generators".
+An object that is to be tracked has `_tracked_as`, the name of the store it belongs to: "variables", "layers", "metrics"
+or "seed_generators".
 """
 
 STORES = ("variables", "layers", "metrics", "seed_generators")
@@ -11,7 +12,8 @@ _PLAIN = frozenset({bool, int, float, str, type(None), bytes})
 class Tracker:
     """The tracked objects of one layer, by kind, in the order in which they came.
 
-    Attributes: variables split in trainable_variables and non_trainable_variables by what they were when they came, as Keras does.
+    Attributes: variables split in trainable_variables and non_trainable_variables by what they were when they came,
+        as Keras does.
     """
 
     def __init__(self):
@@ -35,7 +37,7 @@ class Tracker:
             return
         if self.locked:
             raise ValueError(
-                "layer: expected all variables and sublayers to be made in `__init__` or `build`: this layer is built already, "
+                "layer: expected all variables and sublayers to be made in `__init__` or `build`: this layer is built, "
                 f"and received {value!r}"
             )
         self._ids.add(id(value))

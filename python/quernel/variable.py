@@ -1,7 +1,8 @@
 """Variable: an array that keeps its place in memory while its value changes; Tensors read from it keep the old value.
 
-Reading gives a Reader, a Tensor on the variable's own memory. Before a write, the Readers that are still alive (and views made
-from them) get a copy of the old contents, so Tensors are immutable and a training step, where none is alive, copies nothing.
+Reading gives a Reader, a Tensor on the variable's own memory. Before a write, the Readers that are still alive (and
+views made from them) get a copy of the old contents, so Tensors are immutable and a training step, where none is
+alive, copies nothing.
 """
 
 import weakref
@@ -12,7 +13,9 @@ from .tensor import Operators, Tensor, as_tensor
 
 
 class Reader(Tensor):
-    """A Tensor on the memory of a variable. `_variable` is that variable, None once the Tensor has memory of its own."""
+    """A Tensor on the memory of a variable. `_variable` is that variable, None once the Tensor has memory of
+    its own.
+    """
 
     __slots__ = ("_variable",)
 
@@ -40,7 +43,7 @@ class Variable(Operators):
     """A value that can be assigned to: weights, statistics, counters. Its memory never moves.
 
     Args:
-        initializer: the initial value, or an initializer called as `initializer(shape, dtype=dtype)`, or the name of one.
+        initializer: the initial value, or an initializer, called as `initializer(shape, dtype=dtype)`, or its name.
         shape: required with an initializer, else taken from the value.
         dtype: default: the value's dtype, `floatx()` with an initializer.
         trainable: whether a GradientTape watches it when it is read.
@@ -75,10 +78,8 @@ class Variable(Operators):
             dtype = dtypes.standardize_dtype(dtype)
             initializer = initializer(self._full_shape(shape), dtype=dtype)
         value = as_tensor(initializer, "initializer", dtype)
-        if shape is not None and tuple(shape) != value.shape:
-            raise ValueError(
-                f"Variable {self._path}: expected shape {tuple(shape)}, received a value of shape {value.shape}"
-            )
+        if shape is not None and self._full_shape(shape) != value.shape:
+            raise ValueError(f"Variable {self._path}: expected shape {shape}, received a value of shape {value.shape}")
         self._readers = set()  # weak references to the Readers alive
         self._reader = None  # the Reader that repeated reads outside of tapes share
         self._array = empty(value.shape, value._array.dtype)
@@ -96,7 +97,9 @@ class Variable(Operators):
 
     @property
     def value(self):
-        """The present value as a Tensor, which later assignments do not change. Under a GradientTape, reading watches."""
+        """The present value as a Tensor, which later assignments do not change. Under a GradientTape, reading
+        watches.
+        """
         stack = autograd.tapes()
         if stack:
             return autograd.read(self, stack)

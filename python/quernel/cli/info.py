@@ -1,4 +1,4 @@
-"""`quernel info` and `quernel.show_config()`: what is installed, what was chosen, and why."""
+"""`quernel info`, `quernel.show_config()` and `quernel.explain()`: what is installed, what was chosen, and why."""
 
 import importlib.metadata
 import os
@@ -54,3 +54,38 @@ def info():
         rows.append((name, os.environ.get(name) or "unset"))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def show_config():
+    """Prints what `quernel info` prints: versions, CPU features, instruction set, backends, threads, and why.
+
+    Example:
+        >>> import quernel as qn
+        >>> qn.show_config()  # doctest: +ELLIPSIS
+        quernel ...
+    """
+    print(info())
+
+
+def explain(op, *args, **keywords):
+    """Prints which backend answers a kernel call, and why the others declined; nothing is computed.
+
+    Args:
+        op: the name of a kernel.
+        *args: its arrays.
+        **keywords: its arrays by name, and its attributes.
+
+    Raises:
+        ValueError: when there is no such kernel.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> with qn.backend.use_backend("numpy"):
+        ...     qn.explain("copy", np.ones(3))
+        numpy: answers
+    """
+    from .. import kernels
+
+    if op not in dir(kernels):
+        raise ValueError(f"explain: expected one of dir(quernel.kernels), received {op!r}")
+    print(getattr(kernels, op).explain(*args, **keywords))

@@ -11,8 +11,8 @@ _MASK = "_keras_mask"
 class Call:
     """The arguments of a call.
 
-    Attributes: args and kwargs for `call`; `given`, {name: value} without defaults; `tensors`, {name: tensor or structure of tensors};
-    `first`, the first argument.
+    Attributes: args and kwargs for `call`; `given`, {name: value} without defaults; `tensors`, {name: tensor or
+        structure of tensors}; `first`, the first argument.
     """
 
     __slots__ = ("args", "kwargs", "given", "tensors", "first")
@@ -36,9 +36,9 @@ class Call:
                 self.given = dict(signature.bind(*args).arguments)
         else:
             extra = {}
-            if "training" in kwargs and "training" not in signature.parameters:
-                if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-                    extra["training"] = self.kwargs.pop("training")
+            catches_all = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+            if "training" in kwargs and "training" not in signature.parameters and not catches_all:
+                extra["training"] = self.kwargs.pop("training")
             self.given = {**signature.bind(*args, **self.kwargs).arguments, **extra}
         self.first = next(iter(self.given.values()), None)
         self.tensors = {}
@@ -60,7 +60,9 @@ class Call:
             self.kwargs[name] = value
 
     def hand_over_masks(self, signature):
-        """Fills mask arguments of `call` from the masks of its tensors; the mask of the first argument, None without one."""
+        """Fills mask arguments of `call` from the masks of its tensors; the mask of the first argument, None
+        without one.
+        """
         found = False
         for value in self.tensors.values():
             for leaf in tree.flatten(value):
@@ -102,7 +104,9 @@ def masks_of(value):
 
 
 def shapes_for(function, call, class_name):
-    """The arguments for `build` or `compute_output_shape`: the first shape if it takes one argument, else `<name>_shape` by name."""
+    """The arguments for `build` or `compute_output_shape`: the first shape if it takes one argument, else
+    `<name>_shape` by name.
+    """
     parameters = inspect.signature(function).parameters.values()
     names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     shapes = call.shapes()
@@ -111,7 +115,7 @@ def shapes_for(function, call, class_name):
     for name in names:
         if not name.endswith("_shape"):
             raise ValueError(
-                f"{class_name}.{function.__name__}: expected arguments named after those of `call`, as in `x_shape` for `x`, "
-                f"received {name!r}"
+                f"{class_name}.{function.__name__}: expected arguments named after those of `call`, as in `x_shape` "
+                f"for `x`, received {name!r}"
             )
     return {name: shapes[name] for name in names if name in shapes}

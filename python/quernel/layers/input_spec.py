@@ -49,7 +49,9 @@ class InputSpec:
         return cls(**config)
 
     def check(self, value, label):
-        """Raises ValueError unless `value`, which has a shape and a dtype, is as expected; `label` names it in the message."""
+        """Raises ValueError unless `value`, which has a shape and a dtype, is as expected; `label` names it in
+        the message.
+        """
 
         def refuse(expected, received):
             raise ValueError(
@@ -86,13 +88,15 @@ class InputSpec:
 
 
 def assert_input_compatibility(specs, inputs, layer_name):
-    """Raises ValueError unless `inputs`, a tensor or a structure of them, are as `specs`, one InputSpec or a structure, say."""
+    """Raises ValueError unless `inputs`, a tensor or a structure of them, are as `specs`, one InputSpec or a
+    structure, say.
+    """
     specs = tree.flatten(specs)
     if isinstance(inputs, dict) and all(s is not None and s.name for s in specs):
         missing = [s.name for s in specs if s.name not in inputs]
         if missing:
             raise ValueError(
-                f"layer {layer_name!r}: expected inputs {[s.name for s in specs]}, received {list(inputs)}: {missing[0]!r} is missing"
+                f"layer {layer_name!r}: expected inputs {[s.name for s in specs]}, received {list(inputs)}"
             )
         values = [inputs[s.name] for s in specs]
     else:

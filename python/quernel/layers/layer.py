@@ -1,4 +1,6 @@
-"""Layer: an Operation with state. What a call does, in which order, is in `__call__`; how state is found, in tracking.py."""
+"""Layer: an Operation with state. What a call does, in which order, is in `__call__`; how state is found, in
+tracking.py.
+"""
 
 import functools
 import inspect
@@ -56,7 +58,8 @@ def _wrap_build(original):
 
 
 class Layer(State):
-    """A function with state: weights, sublayers, losses. Subclasses define `call`, and `build(input_shape)` where weights depend on it.
+    """A function with state: weights, sublayers, losses. Subclasses define `call`, and `build(input_shape)` where
+    weights depend on it.
 
     Args:
         activity_regularizer: a function of the outputs whose result is added to `losses`.
@@ -145,7 +148,7 @@ class Layer(State):
     def _check_super_called(self):
         if not self._super_called:
             raise RuntimeError(
-                f"layer {type(self).__name__}: expected `super().__init__()` as the first statement of `__init__`; it was not called"
+                f"layer {type(self).__name__}: expected `super().__init__()` first in `__init__`; it was not called"
             )
 
     @property
@@ -219,7 +222,8 @@ class Layer(State):
 
     def build(self, input_shape=None):
         """Makes the weights; called once, before the first call, with the shape of its first input (or one argument
-        `<name>_shape` for each tensor argument of `call`). Without one of its own, sublayers are built as `call` reaches them.
+        `<name>_shape` for each tensor argument of `call`). Without one of its own, sublayers are built as `call`
+        reaches them.
         """
         self._check_super_called()
 
@@ -254,8 +258,9 @@ class Layer(State):
     # --- calling
 
     def __call__(self, *args, **kwargs):
-        """Runs `call`, in this order: convert and cast inputs, check them against `input_spec`, build, settle `training`
-        (argument, else outer call, else `call`'s default, else False), hand over masks, call, collect losses, set output masks.
+        """Runs `call`, in this order: convert and cast inputs, check them against `input_spec`, build, settle
+        `training` (argument, else outer call, else `call`'s default, else False), hand over masks, call, collect
+        losses, set output masks.
         """
         self._check_super_called()
         original = args, kwargs
@@ -343,8 +348,8 @@ class Layer(State):
     def _set_masks(self, call, outputs, masks):
         if not self.supports_masking:
             warnings.warn(
-                f"layer {self.name!r} ({type(self).__name__}) received an input with a mask and does not pass masks on: "
-                f"layers after it will not see the mask",
+                f"layer {self.name!r} ({type(self).__name__}) received an input with a mask and does not pass it on: "
+                "layers after it will not see the mask",
                 stacklevel=3,
             )
             return
@@ -366,7 +371,9 @@ class Layer(State):
         raise TypeError(f"layer {type(self).__name__} defines no `call`")
 
     def compute_output_shape(self, *args, **kwargs):
-        """The shape of the outputs for the shape of the inputs; by default the layer is built and runs on the shapes alone."""
+        """The shape of the outputs for the shape of the inputs; by default the layer is built and runs on the
+        shapes alone.
+        """
         args = [tree.map_shapes(KerasTensor, a) for a in args]
         kwargs = {k.removesuffix("_shape"): tree.map_shapes(KerasTensor, v) for k, v in kwargs.items()}
         with spec_scope():
@@ -374,7 +381,9 @@ class Layer(State):
         return tree.map_structure(lambda t: t.shape, outputs)
 
     def compute_output_spec(self, *args, **kwargs):
-        """KerasTensors like the outputs: from `compute_output_shape` where the class has one, else `call` runs on the shapes."""
+        """KerasTensors like the outputs: from `compute_output_shape` where the class has one, else `call` runs
+        on the shapes.
+        """
         if type(self).compute_output_shape is not Layer.compute_output_shape:
             call = Call(self._call_signature, args, kwargs, True, self.name)
             shapes = self.compute_output_shape(**shapes_for(self.compute_output_shape, call, type(self).__name__))

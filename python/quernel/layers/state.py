@@ -62,7 +62,9 @@ class State(Operation):
 
     @property
     def losses(self):
-        """Scalars of the last outermost call: from `add_loss`, here and in sublayers, and from the regularizers of weights."""
+        """Scalars of the last outermost call: from `add_loss`, here and in sublayers, and from the regularizers
+        of weights.
+        """
         losses = [loss for layer in self._flatten_layers() for loss in layer._losses]
         losses.extend(v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None)
         return losses
@@ -164,7 +166,7 @@ class State(Operation):
         """How many numbers its weights hold."""
         if not self.built:
             raise ValueError(
-                f"count_params: layer {self.name!r}: expected a layer that is built, received one that is not: call it, or `build` it"
+                f"count_params: layer {self.name!r}: expected a layer that is built; call it, or `build` it"
             )
         return sum(math.prod(v.shape) for v in self.weights)
 

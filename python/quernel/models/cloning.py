@@ -11,7 +11,8 @@ def clone_model(model, clone_function=None):
 
     Args:
         model: a functional model, a Sequential, or a subclass of Model that has `get_config`.
-        clone_function: makes the new layer from the old one, for functional models and Sequentials; default: from its config.
+        clone_function: makes the new layer from the old one, for functional models and Sequentials; default: from its
+            config.
 
     Returns:
         A new model.

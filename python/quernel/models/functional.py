@@ -58,7 +58,9 @@ class Functional(Model):
         object.__setattr__(self, name, value)  # past attribute tracking
 
     def _make_plan(self):
-        """Steps (operation, node, id of its only input or None, ids of its outputs, ids that nobody needs afterwards)."""
+        """Steps (operation, node, id of its only input or None, ids of its outputs, ids that nobody needs
+        afterwards).
+        """
         keep = {id(t) for t in self._outputs}
         given = {id(t) for t in self._inputs}
         last = {}

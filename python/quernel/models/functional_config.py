@@ -20,8 +20,8 @@ def graph_config(model):
         node, position = tensor._keras_history
         if id(node) not in index:
             raise ValueError(
-                f"model {model.name!r}: expected every input to be made by Input, received {tensor.name!r}, which is the output of "
-                f"layer {node.operation.name!r}"
+                f"model {model.name!r}: expected every input to be made by Input, received {tensor.name!r}, the "
+                f"output of layer {node.operation.name!r}"
             )
         return [*index[id(node)], position]
 

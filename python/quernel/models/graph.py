@@ -10,7 +10,8 @@ class Graph:
         by_depth: {depth: nodes}.
 
     Raises:
-        ValueError: when an output needs a tensor that no input gives, when there is a cycle, or two layers share a name.
+        ValueError: when an output needs a tensor that no input gives, when there is a cycle, or two layers share a
+            name.
     """
 
     def __init__(self, inputs, outputs):
@@ -32,7 +33,9 @@ class Graph:
         return found
 
     def _walk(self, outputs):
-        """Nodes with their parents before them, and {operation id: position} in the order in which the walk met them."""
+        """Nodes with their parents before them, and {operation id: position} in the order in which the walk met
+        them.
+        """
         finished, done, order, open_nodes = [], set(), {}, set()
         for tensor in outputs:
             if not hasattr(tensor, "_keras_history"):
@@ -96,7 +99,7 @@ class Graph:
                 if id(tensor) not in known:
                     raise ValueError(
                         f"Model: the graph is disconnected: layer {node.operation.name!r} needs {tensor.name!r} "
-                        f"(made by {tensor._keras_history[0].operation.name!r}), which follows from none of the model's inputs"
+                        f"(made by {tensor._keras_history[0].operation.name!r}), which follows from no input"
                     )
             if node.inputs:  # else it is an Input, which is known if it is one of the model's
                 known.update(id(t) for t in node.outputs)

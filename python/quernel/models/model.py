@@ -43,7 +43,9 @@ class Model(Trainer, Layer):
         super().__init__(*args, **kwargs)
 
     def build(self, input_shape=None):
-        """Makes the weights of a subclassed model, by running its `call` on this shape (or structure of shapes) alone."""
+        """Makes the weights of a subclassed model, by running its `call` on this shape (or structure of shapes)
+        alone.
+        """
         self._check_super_called()
         if input_shape is None:
             return
@@ -134,7 +136,9 @@ class Model(Trainer, Layer):
 
 
 def _make_functional(cls):
-    """Puts Functional in the place of Model among the bases of a subclass that calls `super().__init__(inputs, outputs)`."""
+    """Puts Functional in the place of Model among the bases of a subclass that calls `super().__init__(inputs,
+    outputs)`.
+    """
     from .functional import Functional
 
     if issubclass(cls, Functional) or cls is Model:

@@ -9,8 +9,8 @@ from .model import Model
 
 
 class Sequential(Model):
-    """A stack of layers. It is built when the shape of its input is known: from an `Input` as first element, from the first
-    layer's `input_shape`, from `build(input_shape)`, or from the first data.
+    """A stack of layers. It is built when the shape of its input is known: from an `Input` as first element, from
+    the first layer's `input_shape`, from `build(input_shape)`, or from the first data.
 
     Args:
         layers: list of layers, or None.
@@ -101,16 +101,17 @@ class Sequential(Model):
             self._tracker.layers[:] = self._stack
         elif input_shape is not None and tuple(input_shape) != self._stack[0].batch_shape:
             raise ValueError(
-                f"Sequential {self.name!r}: build: expected shape {self._stack[0].batch_shape}, as its Input, received {tuple(input_shape)}"
+                f"Sequential {self.name!r}: build: expected its Input's shape {self._stack[0].batch_shape}, "
+                f"received {tuple(input_shape)}"
             )
         if not self._tensors:
             self._tensors.append(self._stack[0].output)
         for layer in self._stack[len(self._tensors) :]:
             output = layer(self._tensors[-1])
             if tree.is_nested(output):
-                output_of = f"Sequential {self.name!r}: layer {layer.name!r}"
                 raise ValueError(
-                    f"{output_of}: expected one output, received {len(tree.flatten(output))}; use Model(inputs, outputs)"
+                    f"Sequential {self.name!r}: layer {layer.name!r}: expected one output, received "
+                    f"{len(tree.flatten(output))}; use Model(inputs, outputs)"
                 )
             self._tensors.append(output)
         object.__setattr__(self, "_functional", Functional(self._tensors[0], self._tensors[-1], name=self.name))
@@ -195,7 +196,9 @@ class Sequential(Model):
 
 
 def _known_input(layer):
-    """(batch shape, dtype) of a layer that says what it takes: by `input_shape=`, or a model that is built; else None."""
+    """(batch shape, dtype) of a layer that says what it takes: by `input_shape=`, or a model that is built;
+    else None.
+    """
     if layer._input_shape_argument is not None:
         return (None, *layer._input_shape_argument), None
     functional = layer if isinstance(layer, Functional) else getattr(layer, "_functional", None)

@@ -8,8 +8,8 @@ from .. import tree
 from ..operation import KernelOperation
 
 _BOX = {"heavy": "\u2501", "light": "\u2500", "left": "\u2502", "bar": "\u2503",
-        "top": "\u250f\u2533\u2513", "head": "\u2521\u2547\u2529", "row": "\u251c\u253c\u2524", "end": "\u2514\u2534\u2518",
-        "nest": "\u2514 ", "cut": "\u2026"}  # fmt: skip
+        "top": "\u250f\u2533\u2513", "head": "\u2521\u2547\u2529", "row": "\u251c\u253c\u2524",
+        "end": "\u2514\u2534\u2518", "nest": "\u2514 ", "cut": "\u2026"}  # fmt: skip
 _PLAIN = {"heavy": "=", "light": "-", "left": "|", "bar": "|", "top": "+++", "head": "+++", "row": "+++", "end": "+++",
           "nest": "- ", "cut": "~"}  # fmt: skip
 
@@ -61,7 +61,9 @@ def _type_name(layer):
 
 
 def _is_branching(model):
-    """Whether the graph of a functional model is more than a chain, so that each row names where its inputs come from."""
+    """Whether the graph of a functional model is more than a chain, so that each row names where its inputs
+    come from.
+    """
     graph = getattr(model, "_graph", None)
     if graph is None:
         return False
@@ -102,7 +104,9 @@ def _count(layer):
 
 
 def _table(header, rows, width, box):
-    """Lines of the table: columns as wide as their text where that fits, else the widest give way and their text wraps."""
+    """Lines of the table: columns as wide as their text where that fits, else the widest give way and their
+    text wraps.
+    """
     columns = list(zip(header, *rows))
     sizes = [max(map(len, column)) for column in columns]
     room = width - 3 * len(header) - 1

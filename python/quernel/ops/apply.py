@@ -18,7 +18,7 @@ def operand(value, name="value"):
 
 
 def apply(kernel, inputs, attrs):
-    """Runs `kernel` on `inputs` (Tensors, Variables, arrays, None; lists where variadic): one Tensor, or a tuple of them."""
+    """Runs `kernel` on `inputs` (Tensors, Variables, arrays, None; lists where variadic): a Tensor, or a tuple."""
     tensors = []
     arrays = []
     readers = False

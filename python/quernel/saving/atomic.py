@@ -1,4 +1,6 @@
-"""atomic_write: a file is either the whole new one or the old one, also when the process or the machine stops in between."""
+"""atomic_write: a file is either the whole new one or the old one, also when the process or the machine stops
+in between.
+"""
 
 import contextlib
 import os
@@ -7,7 +9,8 @@ import tempfile
 
 @contextlib.contextmanager
 def atomic_write(path):
-    """A binary file to write to; at the end of the `with` block it takes the place of `path`, unless there was an error.
+    """A binary file to write to; at the end of the `with` block it takes the place of `path`, unless there was an
+    error.
 
     Example:
         >>> import os, tempfile

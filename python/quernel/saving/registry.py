@@ -1,4 +1,6 @@
-"""Classes by name: objects to and from dicts of plain values. Names are looked up in fixed lists; nothing is imported by name."""
+"""Classes by name: objects to and from dicts of plain values. Names are looked up in fixed lists; nothing is
+imported by name.
+"""
 
 import contextlib
 
@@ -130,8 +132,8 @@ def deserialize_object(config, custom_objects=None):
         cls = _own_class(name)
     if cls is None:
         raise ValueError(
-            f"deserialize_object: expected the name of a class of quernel or a registered one, received {registered or name!r}; "
-            f"use quernel.saving.register_keras_serializable or custom_objects"
+            f"deserialize_object: expected the name of a class of quernel or a registered one, received "
+            f"{registered or name!r}; use quernel.saving.register_keras_serializable or custom_objects"
         )
     return cls.from_config(_plain_lists_to_shapes(config["config"]))
 

@@ -1,6 +1,8 @@
-"""Files of weights: one safetensors file whose keys follow the model's structure ("dense_1/kernel"), not automatic names.
+"""Files of weights: one safetensors file whose keys follow the model's structure ("dense_1/kernel"), not automatic
+names.
 
-A layer's key is its class in snake case, numbered among its siblings, so a second model of the same architecture reads the file.
+A layer's key is its class in snake case, numbered among its siblings, so a second model of the same architecture
+reads the file.
 """
 
 import os
