@@ -74,6 +74,7 @@ def test_weak_types_follow_floatx():
     ("given", "name"),
     [(None, "float32"), (float, "float32"), (int, "int32"), (bool, "bool"), ("float", "float32"), ("int", "int32"),
      ("f8", "float64"), (np.uint8, "uint8"), (np.dtype(">i4"), "int32"),
+     (np.dtype("f8"), "float64"), (np.dtype("i8"), "int64"), (np.int64, "int64"),
      ("bfloat16", "bfloat16"), (np.zeros(1, "f2").dtype, "float16")],
 )  # fmt: skip
 def test_standardize_dtype(given, name):

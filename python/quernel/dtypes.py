@@ -66,9 +66,10 @@ def standardize_dtype(dtype):
     """
     if type(dtype) is str and dtype in _ALLOWED_SET:
         return dtype
-    if dtype is None or dtype is _python_float or dtype == "float":
+    text = dtype if type(dtype) is str else None  # numpy.dtype("f8") == "float", so comparing it would not do
+    if dtype is None or dtype is _python_float or text == "float":
         return _state["floatx"]
-    if dtype is _python_int or dtype == "int":
+    if dtype is _python_int or text == "int":
         return int32
     if dtype is _python_bool:
         return bool
