@@ -1,6 +1,7 @@
 """Batch normalization over all axes but the last: training, inference, and the gradient of training."""
 
 import math
+import numbers
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def _check(op, x, epsilon, **channels):
             raise TypeError(
                 f"{op}: {name}: expected x's dtype {np.dtype(x.dtype)}, received {np.dtype(a.dtype)}; cast it"
             )
-    if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 <= epsilon < math.inf:
+    if isinstance(epsilon, bool) or not isinstance(epsilon, numbers.Real) or not 0 <= epsilon < math.inf:
         raise ValueError(f"{op}: epsilon: expected a finite number of at least 0, received {epsilon!r}")
     return c
 
