@@ -11,7 +11,7 @@ namespace QUERNEL_ISA {
 
 namespace {
 
-constexpr int64_t CHUNK = 128;  // divides CHAIN; 128 x 32 floats of dy are 16 KB
+constexpr int64_t CHUNK = 256;  // divides CHAIN; 128 x 32 floats of dy are 16 KB
 constexpr int64_t FEW = 25;     // positions up to which the images are the inner order of the sum
 
 struct Weights {
@@ -21,6 +21,7 @@ struct Weights {
     ptrdiff_t dw_tap[SPATIAL], dw_c, dw_o;
     int64_t positions;  // of one image
     bool images_inside;
+    bool in_place;     // dy is read where it lies: one panel, positions evenly spaced in the order of the sum
     int64_t row_room;  // rows of dw a rank holds, at most
     int64_t room;
 };
@@ -32,7 +33,7 @@ struct Strip {
 
 struct Worker {
     const Weights& s;
-    float* panel;   // CHUNK x width of dy
+    float* panel;   // CHUNK x width of dy, unless that is read in place
     float* sums;    // rows x PANEL
     float* chains;  // rows x PANEL
     Tap* taps;
@@ -47,18 +48,58 @@ struct Worker {
         return s.v.c == 1 || a.dilation * s.x.at[2] == s.v.c * s.x.c;
     }
 
-    void pack(int64_t begin, int64_t end, int64_t o, int64_t width) const {
-        const int64_t inner = s.images_inside ? s.v.n : s.positions;
+    // Where term k lies: which image, which position. Counters, because a division costs as much as the terms of a
+    // short row.
+    struct Place {
+        int64_t n, at[SPATIAL];
+    };
+    Place place(int64_t k) const {
         const Axis* a = s.v.axis;
+        const int64_t n = s.images_inside ? k % s.v.n : k / s.positions,
+                      p = s.images_inside ? k / s.v.n : k % s.positions;
+        const int64_t row = p / a[2].out, plane = row / a[1].out;
+        return {n, {plane, row - plane * a[1].out, p - row * a[2].out}};
+    }
+    void next_image(Place& p) const { p.n = p.n + 1 < s.v.n ? p.n + 1 : 0; }
+    void next_position(Place& p) const {  // of the last axis; carries into the others
+        for (int d = SPATIAL - 1; d >= 0; --d) {
+            if (++p.at[d] < s.v.axis[d].out) return;
+            p.at[d] = 0;
+        }
+    }
+    // To the start of the next run of inner terms.
+    void next_run(Place& p) const {
+        if (s.images_inside) {
+            p.n = 0;
+            next_position(p);
+        } else {
+            p.at[2] = s.v.axis[2].out - 1;
+            next_position(p);
+            if (!(p.at[0] | p.at[1] | p.at[2])) next_image(p);
+        }
+    }
+    int64_t inner() const { return s.images_inside ? s.v.n : s.v.axis[2].out; }
+
+    void pack(int64_t begin, int64_t end, int64_t o, int64_t width) const {
+        const ptrdiff_t step = s.images_inside ? s.dy.n : s.dy.at[2];
         float* row = panel;
-        for (int64_t i = begin; i < end; ++i, row += width) {
-            const int64_t n = s.images_inside ? i % inner : i / inner, p = s.images_inside ? i / inner : i % inner;
-            const float* from = s.dy.data + n * s.dy.n + p / (a[1].out * a[2].out) * s.dy.at[0] +
-                                p / a[2].out % a[1].out * s.dy.at[1] + p % a[2].out * s.dy.at[2] + o * s.dy.c;
-            if (s.dy.c == 1)
-                for (int64_t j = 0; j < width; ++j) row[j] = from[j];
-            else
-                for (int64_t j = 0; j < width; ++j) row[j] = from[j * s.dy.c];
+        Place p = place(begin);
+        for (int64_t k = begin; k < end;) {
+            int64_t count = inner() - (s.images_inside ? p.n : p.at[2]);
+            if (count > end - k) count = end - k;
+            const float* from = s.dy.data + p.n * s.dy.n + o * s.dy.c;
+            for (int d = 0; d < SPATIAL; ++d) from += p.at[d] * s.dy.at[d];
+            for (int64_t i = 0; i < count; ++i, row += width, from += step) {
+                if (s.dy.c == 1) {
+                    int64_t j = 0;
+                    for (; j + VL <= width; j += VL) storeu(row + j, loadu(from + j));
+                    if (j < width) store_n(row + j, load_n(from + j, (int)(width - j)), (int)(width - j));
+                } else {
+                    for (int64_t j = 0; j < width; ++j) row[j] = from[j * s.dy.c];
+                }
+            }
+            k += count;
+            next_run(p);
         }
     }
 
@@ -66,35 +107,35 @@ struct Worker {
     int64_t list(const Strip& strip, const float* x, int64_t begin, int64_t end, int64_t width, ptrdiff_t& a_k) const {
         const Axis* a = s.v.axis;
         Range r[SPATIAL];
-        ptrdiff_t origin[SPATIAL];
+        ptrdiff_t step[SPATIAL];
         for (int d = 0; d < SPATIAL; ++d) {
             r[d] = valid(a[d], strip.tap[d]);
-            origin[d] = strip.tap[d] * a[d].dilation - a[d].low;
+            x += (strip.tap[d] * a[d].dilation - a[d].low) * s.x.at[d];
+            step[d] = a[d].stride * s.x.at[d];
         }
+        a_k = s.images_inside ? s.x.n : step[2];
+        const auto meets = [&](const Place& p, int d) { return p.at[d] >= r[d].begin && p.at[d] < r[d].end; };
         int64_t count = 0;
-        const int64_t inner = s.images_inside ? s.v.n : a[2].out;
-        a_k = s.images_inside ? s.x.n : a[2].stride * s.x.at[2];
-        for (int64_t outer = begin / inner; outer * inner < end; ++outer) {
-            int64_t n = 0, p = outer;  // p: position, or row of positions
-            if (!s.images_inside) n = outer / (a[0].out * a[1].out), p = outer % (a[0].out * a[1].out) * a[2].out;
-            const int64_t at[SPATIAL] = {p / (a[1].out * a[2].out), p / a[2].out % a[1].out, p % a[2].out};
-            int64_t from = outer * inner, to = from + inner;
-            bool meets = true;
-            for (int d = 0; d < SPATIAL - 1 + s.images_inside; ++d)
-                meets = meets && at[d] >= r[d].begin && at[d] < r[d].end;
-            if (!s.images_inside) to = from + r[2].end, from += r[2].begin;
-            if (from < begin) from = begin;
+        Place p = place(begin);
+        for (int64_t k = begin; k < end; next_run(p)) {
+            const int64_t skip = s.images_inside ? p.n : p.at[2], run = k - skip;  // logical start of the run
+            int64_t from = k, to = run + inner();
+            k = to;
+            if (!meets(p, 0) || !meets(p, 1) || (s.images_inside && !meets(p, 2))) continue;
+            if (!s.images_inside) {
+                if (from < run + r[2].begin) from = run + r[2].begin;
+                if (to > run + r[2].end) to = run + r[2].end;
+            }
             if (to > end) to = end;
-            if (!meets || from >= to) continue;
-            const int64_t skip = from - outer * inner;
-            const float* first = x + n * s.x.n + (at[0] * a[0].stride + origin[0]) * s.x.at[0] +
-                                 (at[1] * a[1].stride + origin[1]) * s.x.at[1] +
-                                 (at[2] * a[2].stride + origin[2]) * s.x.at[2] + skip * a_k;
-            if (count && taps[count - 1].a + taps[count - 1].k * a_k == first &&
-                taps[count - 1].at + taps[count - 1].k == from)
-                taps[count - 1].k += to - from;
+            if (from >= to) continue;
+            const float* first = x + p.at[0] * step[0] + p.at[1] * step[1] + (from - run) * a_k;
+            first += s.images_inside ? p.at[2] * step[2] : p.n * s.x.n;
+            Tap* const last = count ? taps + count - 1 : nullptr;
+            if (last && last->a + last->k * a_k == first && last->at + last->k == from)
+                last->k += to - from;
             else
-                taps[count++] = {first, panel + (from - begin) * width, to - from, from};
+                taps[count++] = {first, s.in_place ? s.dy.data + from * s.dy.at[2] : panel + (from - begin) * width,
+                                 to - from, from};
         }
         return count;
     }
@@ -119,7 +160,7 @@ struct Worker {
             Dot d;
             d.count = list(strip, s.x.data + group * c * s.x.c + inside * a_m, k0, k1, width, a_k);
             d.taps = taps;
-            d.m = rows, d.n = width, d.a_m = a_m, d.a_k = a_k, d.b_k = width;
+            d.m = rows, d.n = width, d.a_m = a_m, d.a_k = a_k, d.b_k = s.in_place ? s.dy.at[2] : width;
             float* const part = chain + (row - begin) * PANEL;
             d.resume = starts ? nullptr : part, d.resume_m = PANEL;
             d.c = ends ? sum + (row - begin) * PANEL : part, d.c_m = PANEL;
@@ -153,6 +194,11 @@ bool conv_dw_prepare(Call& call) {
     s.dw_c = dw.stride[dw.rank - 2], s.dw_o = dw.stride[dw.rank - 1];
     s.positions = s.v.axis[0].out * s.v.axis[1].out * s.v.axis[2].out;
     s.images_inside = s.positions <= FEW;
+    const Axis* a = s.v.axis;
+    s.in_place = !s.images_inside && s.v.groups == 1 && s.v.o <= PANEL && (s.dy.c == 1 || s.v.o == 1) &&
+                 s.dy.at[2] > 0 && (a[1].out == 1 || s.dy.at[1] == a[2].out * s.dy.at[2]) &&
+                 (a[0].out == 1 || s.dy.at[0] == a[1].out * a[2].out * s.dy.at[2]) &&
+                 (s.v.n == 1 || s.dy.n == s.positions * s.dy.at[2]);
     call.flops = 2.0 * s.v.n * s.positions * s.v.taps * s.v.c * s.v.o * s.v.groups;
     call.bytes = 4.0 * (x.size() + dy.size() + dw.size());
     const int64_t rows = s.v.groups * ((s.v.o + PANEL - 1) / PANEL) * s.v.taps * s.v.c;
@@ -187,7 +233,7 @@ void conv_dw_run(const Call& call, const Team& team, char* scratch) {
     for (int64_t k0 = 0; k0 < total; k0 += CHUNK) {
         const int64_t k1 = k0 + CHUNK < total ? k0 + CHUNK : total;
         each([&](int64_t group, int64_t o, int64_t width, int64_t begin, int64_t end, int64_t at) {
-            worker.pack(k0, k1, group * s.v.o + o, width);
+            if (!s.in_place) worker.pack(k0, k1, group * s.v.o + o, width);
             worker.add(group, begin, end, k0, k1, width, sums + at, chains + at);
         });
     }
