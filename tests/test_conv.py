@@ -115,7 +115,7 @@ W = np.ones((3, 3, 4, 6), "float32")
         (lambda: K.conv_forward(X, W, strides=(1, 2, 3)), "strides: expected a positive int or 2 of them"),
         (lambda: K.conv_forward(X, W, padding="causal"), 'padding: expected "valid" or "same", received'),
         (lambda: K.conv_forward(X, W, dilation_rate=3), "5 elements, fewer than the window's 7; pass padding"),
-        (lambda: K.conv_forward(X, W, activation="gelu"), "activation: expected None, 'relu'"),
+        (lambda: K.conv_forward(X, W, activation="gelu"), "activation: expected one of"),
         (lambda: K.conv_dx(X, W, input_shape=(2, 7, 7, 4)), "dy: expected shape \\(2, 5, 5, 6\\), received"),
         (lambda: K.conv_dw(X, X, kernel_shape=(3, 3, 4, 4)), "dy: expected shape \\(2, 3, 3, 4\\), received"),
         (lambda: K.depthwise_conv_forward(X, W[:, :, :3]), "as many input channels as the kernel's 3, received 4"),

@@ -1,11 +1,9 @@
-"""conv_forward, conv_dx, conv_dw: convolution of channels-last arrays over one to three spatial dimensions, with groups."""
+"""conv_forward, conv_dx, conv_dw: convolution of channels-last arrays over one to three dimensions, with groups."""
 
 import numpy as np
 
 from . import conv_loops
 from .conv_shape import (
-    activate,
-    check_activation,
     check_float,
     check_rank,
     check_shape,
@@ -13,6 +11,7 @@ from .conv_shape import (
     pack,
     per_dimension,
 )
+from .dense import activate, activation_code
 from .kernel import kernel, spec
 
 
@@ -25,9 +24,7 @@ def _groups(op, groups, channels, filters, kernel_channels):
             f"received {channels} channels"
         )
     if filters % groups:
-        raise ValueError(
-            f"{op}: expected filters divisible by groups, received {filters} filters and {groups} groups"
-        )
+        raise ValueError(f"{op}: expected filters divisible by groups, received {filters} filters and {groups} groups")
 
 
 def _check_kernel(op, name, w, rank):
@@ -42,7 +39,7 @@ def _forward_shape(x, w, b, *, strides, padding, dilation_rate, groups, activati
     check_rank(op, "x", x.shape)
     _check_kernel(op, "w", w.shape, len(x.shape))
     _groups(op, groups, x.shape[-1], w.shape[-1], w.shape[-2])
-    check_activation(op, activation)
+    activation_code(activation, op)
     if b is not None:
         check_shape(op, "b", b.shape, w.shape[-1:])
     g = geometry(op, x.shape[1:-1], w.shape[:-2], strides, padding, dilation_rate)
@@ -77,15 +74,11 @@ def _forward_native(x, w, b, *, strides, padding, dilation_rate, groups, activat
 
 
 def _dx_native(dy, w, *, input_shape, strides, padding, dilation_rate, groups):
-    return pack(
-        geometry("conv_dx", input_shape[1:-1], w.shape[:-2], strides, padding, dilation_rate), groups
-    ), ()
+    return pack(geometry("conv_dx", input_shape[1:-1], w.shape[:-2], strides, padding, dilation_rate), groups), ()
 
 
 def _dw_native(x, dy, *, kernel_shape, strides, padding, dilation_rate, groups):
-    return pack(
-        geometry("conv_dw", x.shape[1:-1], kernel_shape[:-2], strides, padding, dilation_rate), groups
-    ), ()
+    return pack(geometry("conv_dw", x.shape[1:-1], kernel_shape[:-2], strides, padding, dilation_rate), groups), ()
 
 
 def _forward_numba(outs, x, w, b, *, strides, padding, dilation_rate, groups, activation):
@@ -112,10 +105,10 @@ def _channels(groups, w_shape):
 
 @kernel(shape=_forward_shape, native=_forward_native, numba=_forward_numba)
 def conv_forward(x, w, b=None, *, strides=1, padding="valid", dilation_rate=1, groups=1, activation=None):
-    """Convolution: y[n, p, o] = activation(b[o] + sum over t, c of x[n, p * strides + t * dilation_rate - low, c] * w[t, c, o]).
+    """Convolution: y[n, p, o] = activation(b[o] + sum over t, c of x[n, i, c] * w[t, c, o]).
 
-    p and t run over positions and kernel taps; taps outside x contribute nothing. With groups, filter o reads the channels
-    of its group only.
+    i = p * strides + t * dilation_rate - low, for positions p and kernel taps t; taps outside x contribute nothing.
+    With groups, filter o reads the channels of its group only.
 
     Args:
         x: (n, spatial..., channels), one to three spatial dimensions.
@@ -217,7 +210,5 @@ def conv_dw(x, dy, *, kernel_shape, strides=1, padding="valid", dilation_rate=1,
     dw = np.zeros(kernel_shape, x.dtype)
     for tap, at, source in g.taps():
         for c, o in _channels(groups, kernel_shape):
-            dw[tap][:, o] = np.tensordot(
-                x[(*source, c)], dy[(*at, o)], axes=(range(x.ndim - 1), range(x.ndim - 1))
-            )
+            dw[tap][:, o] = np.tensordot(x[(*source, c)], dy[(*at, o)], axes=(range(x.ndim - 1), range(x.ndim - 1)))
     return dw

@@ -1,7 +1,7 @@
 """Numba fallback of convolution and depthwise convolution: serial loops whose inner loop runs over contiguous channels.
 
-The geometry comes as jobs: one for each tap and row of positions, (tap, first output, first input, count), where pixels of an
-image are numbered in C order. One loop thus serves one to three spatial dimensions, any stride and any clipping.
+The geometry comes as jobs: one for each tap and row of positions, (tap, first output, first input, count), where
+pixels of an image are numbered in C order. One loop thus serves one to three dimensions, any stride and any clipping.
 """
 
 import functools
@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from .conv_shape import ACTIVATIONS
+from .dense import ACTIVATIONS, epilogue_loop
 from .kernel import jit
 
 
@@ -138,33 +138,11 @@ def _channelwise_dw(dw, x, dy, jobs, step):
                     row[c] += values[c] * deltas[c]
 
 
-@jit
-def _finish(y, b, activation):
-    """y = activation(y + b), row by row."""
-    for p in range(y.shape[0]):
-        row = y[p]
-        for o in range(row.shape[0]):
-            v = row[o] + b[o]
-            if activation == 1:
-                row[o] = v
-                if v <= 0:  # NaN stays
-                    row[o] = 0
-            elif activation == 2:
-                row[o] = 1 / (1 + math.exp(-v))
-            elif activation == 3:
-                row[o] = math.tanh(v)
-            else:
-                row[o] = v
-
-
 def _epilogue(y, b, activation):
     if b is not None or activation is not None:
         rows = y.reshape(math.prod(y.shape[:-1]), y.shape[-1])
-        _finish(
-            rows,
-            np.zeros(y.shape[-1], y.dtype) if b is None else np.ascontiguousarray(b),
-            ACTIVATIONS[activation],
-        )
+        b = np.zeros(y.shape[-1], y.dtype) if b is None else np.ascontiguousarray(b)
+        epilogue_loop(rows, b, ACTIVATIONS.index(activation))
 
 
 def forward(y, x, w, b, g, groups, activation):
@@ -196,9 +174,7 @@ def depthwise_forward(y, x, w, b, g, activation):
     y[...] = 0
     m = w.shape[-1]
     filters = _wide(w)
-    _channelwise(
-        _pixels(y), _pixels(x if m == 1 else np.repeat(x, m, -1)), filters, _jobs(g), g.strides[-1], 1
-    )
+    _channelwise(_pixels(y), _pixels(x if m == 1 else np.repeat(x, m, -1)), filters, _jobs(g), g.strides[-1], 1)
     _epilogue(y, b, activation)
 
 

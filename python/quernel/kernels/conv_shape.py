@@ -1,7 +1,7 @@
 """Geometry of convolutions: output sizes, padding, which taps meet which positions; shared by conv and depthwise.
 
 One spatial dimension: output o and tap t read input o * stride + t * dilation - low, where that lies inside the input.
-Padding is absence: a tap outside contributes nothing, not zero times a weight (so it makes no NaN out of an infinite weight).
+Padding is absence: a tap outside contributes nothing, not zero times a weight (an infinite weight makes no NaN there).
 """
 
 import itertools
@@ -10,18 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .dense import ACTIVATIONS
 from .kernel import is_float
-
-ACTIVATIONS = {
-    None: 0,
-    "relu": 1,
-    "sigmoid": 2,
-    "tanh": 3,
-}  # those whose gradient follows from y; the codes of csrc
 
 
 class Geometry(NamedTuple):
-    """Sizes of one convolution, a tuple entry for each spatial dimension; `low` is the padding before the first element."""
+    """Sizes of one convolution, an entry for each spatial dimension; `low` is the padding before the first element."""
 
     inputs: tuple
     outputs: tuple
@@ -31,12 +25,10 @@ class Geometry(NamedTuple):
     low: tuple
 
     def taps(self):
-        """For every tap in C order: its index, the slices of outputs that it serves, the slices of inputs that it reads."""
+        """For every tap in C order: its index, slices of outputs that it serves, slices of inputs that it reads."""
         for tap in itertools.product(*map(range, self.kernel)):
             at, source = [], []
-            for t, i, o, s, d, low in zip(
-                tap, self.inputs, self.outputs, self.strides, self.dilation, self.low
-            ):
+            for t, i, o, s, d, low in zip(tap, self.inputs, self.outputs, self.strides, self.dilation, self.low):
                 shift = t * d - low
                 begin, end = max(0, -(shift // s)), min(o, (i - 1 - shift) // s + 1)
                 if begin >= end:
@@ -46,11 +38,6 @@ class Geometry(NamedTuple):
             else:
                 yield tap, (slice(None), *at), (slice(None), *source)
 
-    def numbers(self):
-        """The sizes as one int64 array of shape (6, 3), leading dimensions of size one filled in: what the Numba loops take."""
-        fill = (1, 1, 1, 1, 1, 0)
-        return np.array([[f] * (3 - len(v)) + list(v) for f, v in zip(fill, self)], np.int64)
-
 
 def per_dimension(op, name, value, rank):
     """`value` as a tuple of `rank` positive ints; one int counts for all dimensions."""
@@ -58,16 +45,14 @@ def per_dimension(op, name, value, rank):
     try:
         values = tuple(operator.index(v) for v in values)
     except TypeError:
-        raise TypeError(
-            f"{op}: {name}: expected an int or a tuple of {rank} ints, received {value!r}"
-        ) from None
+        raise TypeError(f"{op}: {name}: expected an int or a tuple of {rank} ints, received {value!r}") from None
     if len(values) != rank or min(values) < 1:
         raise ValueError(f"{op}: {name}: expected a positive int or {rank} of them, received {value!r}")
     return values
 
 
 def geometry(op, inputs, kernel, strides, padding, dilation_rate):
-    """The Geometry of spatial sizes `inputs` (entries may be None) under a kernel; raises on a window that does not fit."""
+    """The Geometry of sizes `inputs` (entries may be None) under a kernel; raises on a window that does not fit."""
     rank = len(inputs)
     strides = per_dimension(op, "strides", strides, rank)
     dilation = per_dimension(op, "dilation_rate", dilation_rate, rank)
@@ -103,9 +88,7 @@ def check_float(op, **arrays):
     """Refuses arrays that are not floating point."""
     for name, a in arrays.items():
         if a is not None and not is_float(np.dtype(a.dtype)):
-            raise TypeError(
-                f"{op}: {name}: expected a floating dtype, received {a.dtype}; cast with astype first"
-            )
+            raise TypeError(f"{op}: {name}: expected a floating dtype, received {a.dtype}; cast with astype first")
 
 
 def check_rank(op, name, shape, rank=None):
@@ -118,31 +101,10 @@ def check_rank(op, name, shape, rank=None):
 
 def check_shape(op, name, shape, expected):
     """Refuses a shape that differs from the expected one; None matches anything."""
-    if len(shape) != len(expected) or any(
-        a != b for a, b in zip(shape, expected) if a is not None and b is not None
-    ):
+    if len(shape) != len(expected) or any(a != b for a, b in zip(shape, expected) if a is not None and b is not None):
         raise ValueError(f"{op}: {name}: expected shape {tuple(expected)}, received {tuple(shape)}")
 
 
-def check_activation(op, activation):
-    """Refuses activations that are not fused."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"{op}: activation: expected None, 'relu', 'sigmoid' or 'tanh', received {activation!r}"
-        )
-
-
 def pack(g, groups, activation=None):
-    """The int attributes of the native ops: rank, groups, activation, then strides, dilation, low padding, one a dimension."""
-    return (len(g.inputs), groups, ACTIVATIONS[activation], *g.strides, *g.dilation, *g.low)
-
-
-def activate(y, activation):
-    """The NumPy definition of the fused activations."""
-    if activation == "relu":
-        return np.where(y <= 0, y.dtype.type(0), y)
-    if activation == "sigmoid":
-        return 1 / (1 + np.exp(-y))
-    if activation == "tanh":
-        return np.tanh(y)
-    return y
+    """The native int attributes: rank, groups, activation, then strides, dilation, low padding of each dimension."""
+    return (len(g.inputs), groups, ACTIVATIONS.index(activation), *g.strides, *g.dilation, *g.low)

@@ -4,14 +4,13 @@ import numpy as np
 
 from . import conv_loops
 from .conv_shape import (
-    activate,
-    check_activation,
     check_float,
     check_rank,
     check_shape,
     geometry,
     pack,
 )
+from .dense import activate, activation_code
 from .kernel import kernel, spec
 
 
@@ -21,16 +20,14 @@ def _check(op, images, channels, w):
     if None in tuple(w):
         raise ValueError(f"{op}: w: expected known sizes, received {tuple(w)}")
     if channels is not None and channels != w[-2]:
-        raise ValueError(
-            f"{op}: expected as many input channels as the kernel's {w[-2]}, received {channels}"
-        )
+        raise ValueError(f"{op}: expected as many input channels as the kernel's {w[-2]}, received {channels}")
 
 
 def _forward_shape(x, w, b, *, strides, padding, dilation_rate, activation):
     op = "depthwise_conv_forward"
     check_float(op, x=x, w=w, b=b)
     _check(op, x.shape, x.shape[-1] if len(x.shape) else 0, w.shape)
-    check_activation(op, activation)
+    activation_code(activation, op)
     filters = w.shape[-2] * w.shape[-1]
     if b is not None:
         check_shape(op, "b", b.shape, (filters,))
@@ -122,9 +119,9 @@ def depthwise_conv_forward(x, w, b=None, *, strides=1, padding="valid", dilation
 
 @kernel(shape=_dx_shape, native=_dx_native, numba=_dx_numba)
 def depthwise_conv_dx(dy, w, *, input_shape, strides=1, padding="valid", dilation_rate=1):
-    """Gradient of depthwise_conv_forward with respect to x: dx[n, i, c] = sum over t, m of dy[n, p, c * M + m] * w[t, c, m].
+    """Gradient of depthwise_conv_forward with respect to x: dx[n, i, c] = sum of dy[n, p, c * M + m] * w[t, c, m].
 
-    The sum takes the positions p that read i through tap t: p * strides + t * dilation_rate - low = i.
+    The sum takes taps t, filters m and positions p that read i through t: p * strides + t * dilation_rate - low = i.
 
     Args:
         dy: (n, positions..., channels * M).
@@ -157,9 +154,9 @@ def depthwise_conv_dx(dy, w, *, input_shape, strides=1, padding="valid", dilatio
 
 @kernel(shape=_dw_shape, native=_dw_native, numba=_dw_numba)
 def depthwise_conv_dw(x, dy, *, kernel_shape, strides=1, padding="valid", dilation_rate=1):
-    """Gradient of depthwise_conv_forward with respect to w: dw[t, c, m] = sum over n, p of x[n, i, c] * dy[n, p, c * M + m].
+    """Gradient of depthwise_conv_forward with respect to w: dw[t, c, m] = sum of x[n, i, c] * dy[n, p, c * M + m].
 
-    i = p * strides + t * dilation_rate - low; positions that fall outside x contribute nothing.
+    The sum takes images n and positions p, with i = p * strides + t * dilation_rate - low where that lies inside x.
 
     Args:
         x: (n, spatial..., channels).

@@ -59,7 +59,7 @@ def channels_last(name, data_format):
 
 
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
-    """Convolution over one to three spatial dimensions: y[n, p, o] = sum over t, c of x[n, p * strides + t * dilation_rate, c] * w[t, c, o].
+    """Convolution: y[n, p, o] = sum over t, c of x[n, p * strides + t * dilation_rate - low, c] * w[t, c, o].
 
     The number of groups is the input's channels over the kernel's.
 
@@ -91,9 +91,7 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
             f"conv: expected input channels that are a multiple of the kernel's {depth}, received {channels} channels"
         )
     groups = channels // depth if depth and channels else 1
-    return conv_forward(
-        inputs, kernel, strides=strides, padding=padding, dilation_rate=dilation_rate, groups=groups
-    )
+    return conv_forward(inputs, kernel, strides=strides, padding=padding, dilation_rate=dilation_rate, groups=groups)
 
 
 def _inputs(*values):

@@ -1,4 +1,4 @@
-"""Depthwise and separable convolutions on Tensors: keras.ops.depthwise_conv, separable_conv, and the gradients of the kernels."""
+"""Depthwise and separable convolutions on Tensors: keras.ops.depthwise_conv, separable_conv, and gradient rules."""
 
 from .. import kernels, ops
 from ..autograd import gradient
@@ -62,9 +62,7 @@ def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None,
         (1, 2, 2, 6)
     """
     channels_last("depthwise_conv", data_format)
-    return depthwise_conv_forward(
-        inputs, kernel, strides=strides, padding=padding, dilation_rate=dilation_rate
-    )
+    return depthwise_conv_forward(inputs, kernel, strides=strides, padding=padding, dilation_rate=dilation_rate)
 
 
 def separable_conv(

@@ -45,16 +45,16 @@ def trio(
     taps = _product(kernel)
     k = taps * w[-2]
     squash = 1.0 if activation in ("sigmoid", "tanh") else None
-    forward = terms(k + 2) if squash is None else terms(k + 6, scale=_forward_scale)
-    b = (
-        uniform(o, low=1.0, high=2.0) if bias else None
-    )  # above one: a factor of the bound, and away from relu's kink
-    return [
-        Case("conv_forward", name, (normal(*x), normal(*w), b), {**attrs, "activation": activation}, forward,
-             grad=activation != "relu", tiny=tiny),
-        Case("conv_dx", name, (normal(*y), normal(*w)), {**attrs, "input_shape": x}, terms(taps * o // groups), tiny=tiny),
-        Case("conv_dw", name, (normal(*x), normal(*y)), {**attrs, "kernel_shape": w}, terms(x[0] * _product(positions)), tiny=tiny),
-    ]  # fmt: skip
+    bound = terms(k + 2) if squash is None else terms(k + 6, scale=_forward_scale)
+    b = uniform(o, low=1.0, high=2.0) if bias else None  # above one: a factor of the bound, and away from relu's kink
+    forward = Case("conv_forward", name, (normal(*x), normal(*w), b), {**attrs, "activation": activation}, bound,
+                   grad=activation != "relu", tiny=tiny)  # fmt: skip
+    dx = Case(
+        "conv_dx", name, (normal(*y), normal(*w)), {**attrs, "input_shape": x}, terms(taps * o // groups), tiny=tiny
+    )
+    sums = terms(x[0] * _product(positions))
+    dw = Case("conv_dw", name, (normal(*x), normal(*y)), {**attrs, "kernel_shape": w}, sums, tiny=tiny)
+    return [forward, dx, dw]
 
 
 def _forward_scale(inputs):
@@ -104,9 +104,7 @@ SPEED = [
     *trio("64x13x13x32-64", (64, 13, 13, 32), (3, 3), 64, bias=True, activation="relu"),
     *trio("64x5x5x64-64", (64, 5, 5, 64), (3, 3), 64, bias=True, activation="relu"),
     *trio("64x32x32x32-32-same", (64, 32, 32, 32), (3, 3), 32, padding="same", bias=True),
-    *trio(
-        "64x16x16x64-128-stride2-same", (64, 16, 16, 64), (3, 3), 128, strides=2, padding="same", bias=True
-    ),
+    *trio("64x16x16x64-128-stride2-same", (64, 16, 16, 64), (3, 3), 128, strides=2, padding="same", bias=True),
     *trio("64x32x32x3-32-same", (64, 32, 32, 3), (3, 3), 32, padding="same", bias=True),
     *trio("64x14x14x128-128-1x1", (64, 14, 14, 128), (1, 1), 128, bias=True),
     *trio("8x56x56x64-64-same", (8, 56, 56, 64), (3, 3), 64, padding="same", bias=True),
@@ -120,7 +118,5 @@ SPEED = [
         dilation_rate=2,
         bias=True,
     ),
-    *trio(
-        "16x28x28x128-128-groups4-same", (16, 28, 28, 128), (3, 3), 128, padding="same", groups=4, bias=True
-    ),
+    *trio("16x28x28x128-128-groups4-same", (16, 28, 28, 128), (3, 3), 128, padding="same", groups=4, bias=True),
 ]

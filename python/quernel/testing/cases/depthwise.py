@@ -4,9 +4,7 @@ from ..case import Case, normal, terms, uniform
 from .conv import _product, _sizes
 
 
-def trio(
-    name, x, kernel, m, strides=1, padding="valid", dilation_rate=1, activation=None, bias=False, tiny=False
-):
+def trio(name, x, kernel, m, strides=1, padding="valid", dilation_rate=1, activation=None, bias=False, tiny=False):
     """A forward case and the dx and dw cases of the same depthwise convolution with m filters a channel."""
     spatial = len(x) - 2
 
@@ -19,13 +17,15 @@ def trio(
     attrs = {"strides": strides, "padding": padding, "dilation_rate": dilation_rate}
     taps = _product(kernel)
     b = uniform(x[-1] * m, low=1.0, high=2.0) if bias else None
-    return [
-        Case("depthwise_conv_forward", name, (normal(*x), normal(*w), b), {**attrs, "activation": activation}, terms(taps + 6),
-             grad=activation != "relu", tiny=tiny),
-        Case("depthwise_conv_dx", name, (normal(*y), normal(*w)), {**attrs, "input_shape": x}, terms(taps * m), tiny=tiny),
-        Case("depthwise_conv_dw", name, (normal(*x), normal(*y)), {**attrs, "kernel_shape": w}, terms(x[0] * _product(positions)),
-             tiny=tiny),
-    ]  # fmt: skip
+    bound = terms(taps + 6)
+    forward = Case("depthwise_conv_forward", name, (normal(*x), normal(*w), b), {**attrs, "activation": activation}, bound,
+                   grad=activation != "relu", tiny=tiny)  # fmt: skip
+    dx = Case(
+        "depthwise_conv_dx", name, (normal(*y), normal(*w)), {**attrs, "input_shape": x}, terms(taps * m), tiny=tiny
+    )
+    sums = terms(x[0] * _product(positions))
+    dw = Case("depthwise_conv_dw", name, (normal(*x), normal(*y)), {**attrs, "kernel_shape": w}, sums, tiny=tiny)
+    return [forward, dx, dw]
 
 
 CASES = [
