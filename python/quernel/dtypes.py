@@ -28,6 +28,17 @@ _WEAK = {_python_int: "int", _python_float: "float"}
 _state = {"floatx": float32}
 
 
+class _Names(dict):
+    """np.dtype -> its name: NumPy works the name out anew at each `dtype.name`, which costs more than an add of two scalars."""
+
+    def __missing__(self, dtype):
+        name = self[dtype] = dtype.name
+        return name
+
+
+name_of = _Names().__getitem__
+
+
 def floatx():
     """The default float dtype, "float32" unless `set_floatx` was called.
 

@@ -112,7 +112,7 @@ class Tensor(Operators):
 
     @property
     def dtype(self):
-        return self._array.dtype.name
+        return dtypes.name_of(self._array.dtype)
 
     @property
     def ndim(self):
@@ -197,7 +197,7 @@ def as_tensor(value, name="value", dtype=None):
         tensor = _from_python(value, name)
     if dtype is not None:
         dtype = dtypes.standardize_dtype(dtype)
-        if tensor._array.dtype.name != dtype:
+        if tensor.dtype != dtype:
             return _ops().cast(tensor, dtype)
     return tensor
 

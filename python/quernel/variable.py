@@ -208,7 +208,7 @@ class Variable(Operators):
 
     @property
     def dtype(self):
-        return self._array.dtype.name
+        return dtypes.name_of(self._array.dtype)
 
     @property
     def ndim(self):

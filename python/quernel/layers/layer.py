@@ -325,7 +325,7 @@ class Layer(State):
                 return value
             value = as_tensor(value, name=self.name)
         dtype = value._array.dtype
-        if self.autocast and dtype.kind == "f" and dtype.name != self.compute_dtype:
+        if self.autocast and dtype.kind == "f" and value.dtype != self.compute_dtype:
             cast = as_tensor(value, self.name, self.compute_dtype)
             if getattr(value, "_keras_mask", None) is not None:
                 cast._keras_mask = value._keras_mask

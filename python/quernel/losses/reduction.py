@@ -59,19 +59,13 @@ def squeeze_or_expand_to_same_rank(x1, x2, expand_rank_1=True):
     return x1, x2
 
 
-def divide_no_nan(x, y):
-    """x / y, and 0 where y is 0."""
-    zero = ops.equal(y, 0.0)
-    return ops.where(zero, 0.0, x / ops.where(zero, 1.0, y))
-
-
 def apply_mask(sample_weight, mask, dtype, reduction):
     """The sample weights with masked entries at 0; for means the others grow, so that only valid entries count."""
     if mask is None:
         return sample_weight
     mask = tensor_of(mask, dtype)
     if reduction in ("mean", "sum_over_batch_size"):
-        mask = mask * divide_no_nan(float(count(mask)), ops.sum(mask))
+        mask = mask * ops.divide_no_nan(float(count(mask)), ops.sum(mask))
     if sample_weight is None:
         return mask
     mask, sample_weight = squeeze_or_expand_to_same_rank(mask, tensor_of(sample_weight, dtype))
@@ -86,7 +80,7 @@ def reduce_values(values, sample_weight=None, reduction="sum_over_batch_size"):
     if reduction == "sum":
         return total
     if reduction == "mean_with_sample_weight" and sample_weight is not None:
-        return divide_no_nan(total, ops.sum(sample_weight))
+        return ops.divide_no_nan(total, ops.sum(sample_weight))
     if is_symbolic(values):
         return total
     return total / float(max(count(values), 1))

@@ -1,7 +1,8 @@
 """Mean, and the metrics that are the mean of a function of targets and predictions."""
 
-from .. import losses, ops
-from ..losses.reduction import apply_mask, divide_no_nan, mask_of, squeeze_or_expand_to_same_rank, tensor_of
+from .. import kernels, losses, ops
+from ..losses.reduction import apply_mask, mask_of, squeeze_or_expand_to_same_rank, tensor_of
+from ..tensor import as_tensor
 from .metric import Metric
 
 
@@ -55,23 +56,22 @@ class Mean(Metric):
     def update_state(self, values, sample_weight=None):
         """Adds values (n, ...) with weights that have their shape, or (n,), or are one number."""
         if isinstance(sample_weight, (int, float)) and getattr(values, "shape", None) == ():
-            values = tensor_of(values, self.dtype) * sample_weight
-            weight = sample_weight
+            self._add(tensor_of(values, self.dtype), sample_weight, product=True)
+            return
+        values, sample_weight = _samplewise(values, sample_weight, self.dtype)
+        if sample_weight is not None:
+            weight = ops.sum(sample_weight)
         else:
-            values, sample_weight = _samplewise(values, sample_weight, self.dtype)
-            if sample_weight is not None:
-                weight = ops.sum(sample_weight)
-            else:
-                weight = values.shape[0] if values.shape else 1
-            values = ops.sum(values)
-        added = values - self.lost
-        total = self.total + added
-        self.lost.assign((total - self.total) - added)
-        self.total.assign(total)
-        self.count.assign_add(weight)
+            weight = values.shape[0] if values.shape else 1
+        self._add(ops.sum(values) if values.shape else values, weight, product=False)
+
+    def _add(self, value, weight, product):
+        weight = as_tensor(weight, dtype=self.dtype)
+        state = [v._prepare_write() for v in (self.total, self.count, self.lost)]
+        kernels.mean_update(*state, value._array, weight._array, product=product)
 
     def result(self):
-        return divide_no_nan(self.total, self.count)
+        return ops.divide_no_nan(self.total, self.count)
 
 
 class MeanMetricWrapper(Mean):
