@@ -207,7 +207,8 @@ def dense_dw(x, dy):
 
 
 def _db_shape(dy):
-    return spec((dy.shape[-1],), _check("bias_db", dy=dy))
+    dtype = _check("bias_db", dy=dy)
+    return spec((dy.shape[-1],), dtype)
 
 
 @jit
