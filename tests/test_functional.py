@@ -1,5 +1,6 @@
 """Models: graphs, Sequential, subclasses, summary, files of weights, configs."""
 
+import copy
 import json
 
 import numpy as np
@@ -457,8 +458,18 @@ def test_clone_model():
         qn.Sequential([qn.Input((4,)), Linear(3)]), clone_function=lambda layer: Linear(7, name=layer.name)
     )
     assert wide.output_shape == (None, 7)
-    copy = clone_model(Twice(5))
-    assert copy.units == 5
+    assert clone_model(Twice(5)).units == 5
+
+
+@pytest.mark.parametrize("make", [two_towers, lambda: Twice(4), lambda: qn.Sequential([Linear(3), Linear(2)]), Linear])
+def test_deepcopy(make):
+    model = make()
+    inputs = [data(2, 4), data(2, 4)] if isinstance(model, Functional) else data(2, 4)
+    before = model(inputs)
+    twin = copy.deepcopy(model)
+    model.set_weights([w + 1 for w in model.get_weights()])
+    for a, b in zip(qn.tree.flatten(before), qn.tree.flatten(twin(inputs))):
+        assert_equal(a, b)
 
 
 def test_unknown_classes():

@@ -1,5 +1,6 @@
 """Variable: storage that never moves, Tensors that keep what they read."""
 
+import copy
 import gc
 import weakref
 
@@ -162,3 +163,10 @@ def test_kernels_take_the_storage():
     frozen = qn.Variable([1.0], trainable=False)
     with qn.GradientTape():
         assert qn.kernels.copy(frozen).tolist() == [1]
+
+
+def test_deepcopy():
+    w = qn.Variable([1.0, 2.0], trainable=False, name="w")
+    twin = copy.deepcopy(w)
+    w.assign([3.0, 4.0])
+    assert values(twin) == [1, 2] and (twin.name, twin.path, twin.trainable) == ("w", "w", False)

@@ -8,11 +8,15 @@ import numpy as np
 from . import dtypes
 from .kernels.kernel import as_array
 
+_late = []  # quernel.ops, which imports this module
+
 
 def _ops():
-    from . import ops
+    if not _late:
+        from . import ops
 
-    return ops
+        _late.append(ops)
+    return _late[0]
 
 
 class Operators:

@@ -259,6 +259,11 @@ class Variable(Operators):
             raise ValueError(f"constraint: expected a function or None, received {value!r}")
         self._constraint = value
 
+    def __deepcopy__(self, memo):
+        twin = memo[id(self)] = type(self)(self.value, trainable=self._trainable, name=self._name)
+        twin._path, twin.regularizer, twin.constraint = self._path, self._regularizer, self._constraint
+        return twin
+
     def __repr__(self):
         value = str(self._array.tolist()) if self.size <= 8 else f"{str(self._array.ravel()[:4].tolist())[:-1]}, ...]"
         return f"<quernel.Variable path={self._path}, shape={self.shape}, dtype={self.dtype}, value={value}>"

@@ -134,7 +134,7 @@ def as_array(value, name):
 
 def is_float(dtype):
     """Whether a np.dtype is a floating-point type, bfloat16 included."""
-    return dtype.kind == "f" or dtype.name in _EXTRA_FLOATS
+    return dtype.kind == "f" or (dtype.kind == "V" and dtype.name in _EXTRA_FLOATS)
 
 
 class _Resolved:

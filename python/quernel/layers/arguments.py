@@ -26,20 +26,15 @@ class Call:
                         f"({type(value).__name__}); convert it to an array, or pass it by name"
                     )
         self.args, self.kwargs = args, dict(kwargs)
-        names = iter(signature.parameters)
-        if not kwargs and len(args) == 1:  # the common case, without the cost of binding
-            name = next(names, None)
-            parameter = signature.parameters.get(name)
-            if parameter is not None and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-                self.given = {name: args[0]}
-            else:
-                self.given = dict(signature.bind(*args).arguments)
-        else:
-            extra = {}
-            catches_all = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-            if "training" in kwargs and "training" not in signature.parameters and not catches_all:
-                extra["training"] = self.kwargs.pop("training")
-            self.given = {**signature.bind(*args, **self.kwargs).arguments, **extra}
+        extra = {}
+        names = signature.parameters
+        if (
+            "training" in kwargs
+            and "training" not in names
+            and not any(p.kind is p.VAR_KEYWORD for p in names.values())
+        ):
+            extra["training"] = self.kwargs.pop("training")
+        self.given = {**signature.bind(*args, **self.kwargs).arguments, **extra}
         self.first = next(iter(self.given.values()), None)
         self.tensors = {}
         for name, value in self.given.items():
@@ -54,6 +49,14 @@ class Call:
                         f"layer {layer_name!r}: {name}: expected a structure of tensors only, received {value!r}"
                     )
 
+    @classmethod
+    def of_tensor(cls, name, tensor):
+        """The call of a layer on one Tensor, the first argument of `call`, which is named `name`: nothing to sort."""
+        call = cls.__new__(cls)
+        call.args, call.kwargs, call.first = (tensor,), {}, tensor
+        call.given = call.tensors = {name: tensor}
+        return call
+
     def set(self, name, value):
         """Passes `value` by name, unless it is there by position already."""
         if name not in self.given or name in self.kwargs:
@@ -63,13 +66,8 @@ class Call:
         """Fills mask arguments of `call` from the masks of its tensors; the mask of the first argument, None
         without one.
         """
-        found = False
-        for value in self.tensors.values():
-            for leaf in tree.flatten(value):
-                if getattr(leaf, _MASK, None) is not None:
-                    found = True
         given = self.given.get("mask")
-        if not found:
+        if not any(getattr(leaf, _MASK, None) is not None for leaf in tree.flatten(list(self.tensors.values()))):
             return given
         single = len(self.tensors) == 1
         for name, value in self.tensors.items():

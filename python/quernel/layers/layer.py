@@ -126,6 +126,9 @@ class Layer(State):
         object.__setattr__(self, "_losses", [])
         signature = inspect.signature(self.call)
         object.__setattr__(self, "_call_signature", signature)
+        first = next(iter(signature.parameters.values()), None)
+        plain = first is not None and first.kind is first.POSITIONAL_OR_KEYWORD
+        self._first_argument = first.name if plain else None
         self._call_has_training_arg = "training" in signature.parameters
         self._call_has_mask_arg = "mask" in signature.parameters
         self._supports_masking = type(self).compute_mask is not Layer.compute_mask
@@ -264,10 +267,18 @@ class Layer(State):
         """
         self._check_super_called()
         original = args, kwargs
-        if self._convert_input_args:
-            args, kwargs = self._convert(args, kwargs)
-        symbolic = any_symbolic(args, kwargs)
-        call = Call(self._call_signature, args, kwargs, self._allow_non_tensor_positional_args, self.name)
+        if self._first_argument is not None and not kwargs and len(args) == 1 and isinstance(args[0], Tensor):
+            symbolic = False
+            value = self._convert_one(args[0]) if self._convert_input_args else args[0]
+            call = Call.of_tensor(self._first_argument, value)
+        else:
+            if self._convert_input_args:
+                args, kwargs = (
+                    tree.map_structure(self._convert_one, args),
+                    tree.map_structure(self._convert_one, kwargs),
+                )
+            symbolic = any_symbolic(args, kwargs)
+            call = Call(self._call_signature, args, kwargs, self._allow_non_tensor_positional_args, self.name)
         self._assert_input_compatibility(call.first)
         if not self.built:
             with self._scope():
@@ -305,11 +316,6 @@ class Layer(State):
             return self.compute_output_spec(*call.args, **call.kwargs)
         return self.call(*call.args, **call.kwargs)
 
-    def _convert(self, args, kwargs):
-        if not kwargs and len(args) == 1 and type(args[0]) is Tensor:
-            return (self._convert_one(args[0]),), kwargs
-        return tree.map_structure(self._convert_one, args), tree.map_structure(self._convert_one, kwargs)
-
     def _convert_one(self, value):
         if isinstance(value, KerasTensor):
             if self.autocast and value.dtype != self.compute_dtype and dtypes.is_float(value.dtype):
@@ -324,8 +330,7 @@ class Layer(State):
             ):
                 return value
             value = as_tensor(value, name=self.name)
-        dtype = value._array.dtype
-        if self.autocast and dtype.kind == "f" and value.dtype != self.compute_dtype:
+        if self.autocast and value._array.dtype.kind == "f" and value.dtype != self.compute_dtype:
             cast = as_tensor(value, self.name, self.compute_dtype)
             if getattr(value, "_keras_mask", None) is not None:
                 cast._keras_mask = value._keras_mask

@@ -162,6 +162,14 @@ class State(Operation):
         for variable, value in zip(mine, values):
             variable.assign(value)
 
+    def __deepcopy__(self, memo):
+        """An equal layer with variables of its own: from the config, the shapes it was built with, and the weights."""
+        twin = memo[id(self)] = type(self).from_config(self.get_config())
+        if self.built and not twin.built:
+            twin.build_from_config(self.get_build_config())
+        twin.set_weights(self.get_weights())
+        return twin
+
     def count_params(self):
         """How many numbers its weights hold."""
         if not self.built:

@@ -149,7 +149,7 @@ class Functional(Model):
                 if getattr(value, "_keras_mask", None) is not None:
                     cast._keras_mask = value._keras_mask
                 value = cast
-        elif type(value) is not Tensor or value._array.dtype.name != tensor.dtype:
+        elif type(value) is not Tensor or value.dtype != tensor.dtype:
             mask = getattr(value, "_keras_mask", None)
             value = as_tensor(value, tensor.name, tensor.dtype)
             if mask is not None:
