@@ -29,7 +29,7 @@ _state = {"floatx": float32}
 
 
 class _Names(dict):
-    """np.dtype -> its name: NumPy works it out anew at each `dtype.name`, which costs more than an add of two scalars."""
+    """np.dtype -> its name: NumPy works it out anew at each `dtype.name`, which costs more than adding two scalars."""
 
     def __missing__(self, dtype):
         name = self[dtype] = dtype.name
