@@ -1,8 +1,8 @@
-"""Arithmetic: add subtract multiply divide floor_divide mod power maximum minimum, negative absolute sign square."""
+"""Arithmetic: add subtract multiply power, negative absolute sign square."""
 
 import numpy as np
 
-from .elementwise import ANY, FLOATS, NUMBERS, binary, plain, unary
+from .elementwise import ANY, NUMBERS, binary, plain, unary
 from .kernel import Decline, kernel, vectorized
 
 
@@ -112,104 +112,6 @@ def multiply(x1, x2):
     return np.multiply(x1, x2)
 
 
-@vectorized
-def _divide(x1, x2):
-    return x1 / x2
-
-
-@kernel(shape=binary("divide", FLOATS), native=plain, numba=_divide.fill)
-def divide(x1, x2):
-    """Divides floats with broadcasting: y[i] = x1[i] / x2[i].
-
-    IEEE division: x / 0 is inf or NaN.
-
-    Args:
-        x1, x2: arrays of one dtype, whose shapes broadcast.
-
-    Returns:
-        Array of the broadcast shape and the inputs' dtype.
-
-    Raises:
-        ValueError: shapes do not broadcast. TypeError: dtypes differ.
-
-    Example:
-        >>> import numpy as np, quernel as qn
-        >>> a, b = np.array([1, 2], "float32"), np.array([4], "float32")
-        >>> qn.kernels.divide(a, b)
-        array([0.25, 0.5 ], dtype=float32)
-    """
-    return np.divide(x1, x2)
-
-
-@vectorized
-def _floor_quotient(x1, x2):
-    return np.floor(x1 / x2)
-
-
-@vectorized
-def _floor_divide(x1, x2):
-    return x1 // x2
-
-
-def _floor_divide_numba(outs, x1, x2):
-    (_floor_quotient if x1.dtype.kind == "f" else _floor_divide)(x1, x2, out=outs[0])
-
-
-@kernel(shape=binary("floor_divide", NUMBERS), native=plain, numba=_floor_divide_numba)
-def floor_divide(x1, x2):
-    """Rounded quotient with broadcasting: y[i] = floor(x1[i] / x2[i]).
-
-    For float32 the quotient before rounding down is taken in float64. An integer divided by 0 gives 0.
-
-    Args:
-        x1, x2: arrays of one dtype, whose shapes broadcast.
-
-    Returns:
-        Array of the broadcast shape and the inputs' dtype.
-
-    Raises:
-        ValueError: shapes do not broadcast. TypeError: dtypes differ.
-
-    Example:
-        >>> import numpy as np, quernel as qn
-        >>> a, b = np.array([7, -7], "int32"), np.array([2], "int32")
-        >>> qn.kernels.floor_divide(a, b)
-        array([ 3, -4], dtype=int32)
-    """
-    if np.issubdtype(x1.dtype, np.integer):
-        return np.floor_divide(x1, x2)
-    return np.floor(np.divide(x1, x2, dtype=np.float64 if x1.dtype == np.float32 else None))
-
-
-@vectorized
-def _mod(x1, x2):
-    return x1 % x2
-
-
-@kernel(shape=binary("mod", NUMBERS), native=plain, numba=_mod.fill)
-def mod(x1, x2):
-    """Remainder with the divisor's sign and broadcasting: y[i] = x1[i] - floor(x1[i] / x2[i]) * x2[i].
-
-    Exact, as `numpy.mod`: NaN for a float divisor 0 or an infinite x1; an integer divisor 0 gives 0.
-
-    Args:
-        x1, x2: arrays of one dtype, whose shapes broadcast.
-
-    Returns:
-        Array of the broadcast shape and the inputs' dtype.
-
-    Raises:
-        ValueError: shapes do not broadcast. TypeError: dtypes differ.
-
-    Example:
-        >>> import numpy as np, quernel as qn
-        >>> a, b = np.array([7, -7], "int32"), np.array([3], "int32")
-        >>> qn.kernels.mod(a, b)
-        array([1, 2], dtype=int32)
-    """
-    return np.mod(x1, x2)
-
-
 def _floats_only(x1, x2):
     if x1.dtype.kind != "f":
         raise Decline(f"{x1.dtype} powers have no native kernel")
@@ -244,64 +146,6 @@ def power(x1, x2):
         array([8., 3.], dtype=float32)
     """
     return np.power(x1, x2)
-
-
-@vectorized
-def _maximum(x1, x2):
-    return x1 if x1 >= x2 or x1 != x1 else x2
-
-
-@kernel(shape=binary("maximum", ANY), native=plain, numba=_maximum.fill)
-def maximum(x1, x2):
-    """The larger of two with broadcasting: y[i] = x1[i] if x1[i] >= x2[i] or x1[i] is NaN else x2[i].
-
-    NaN wins; a tie, also of +0 and -0, gives x1.
-
-    Args:
-        x1, x2: arrays of one dtype, whose shapes broadcast.
-
-    Returns:
-        Array of the broadcast shape and the inputs' dtype.
-
-    Raises:
-        ValueError: shapes do not broadcast. TypeError: dtypes differ.
-
-    Example:
-        >>> import numpy as np, quernel as qn
-        >>> a, b = np.array([1, 5], "float32"), np.array([3, np.nan], "float32")
-        >>> qn.kernels.maximum(a, b)
-        array([ 3., nan], dtype=float32)
-    """
-    return np.where((x1 >= x2) | (x1 != x1), x1, x2)
-
-
-@vectorized
-def _minimum(x1, x2):
-    return x1 if x1 <= x2 or x1 != x1 else x2
-
-
-@kernel(shape=binary("minimum", ANY), native=plain, numba=_minimum.fill)
-def minimum(x1, x2):
-    """The smaller of two with broadcasting: y[i] = x1[i] if x1[i] <= x2[i] or x1[i] is NaN else x2[i].
-
-    NaN wins; a tie, also of +0 and -0, gives x1.
-
-    Args:
-        x1, x2: arrays of one dtype, whose shapes broadcast.
-
-    Returns:
-        Array of the broadcast shape and the inputs' dtype.
-
-    Raises:
-        ValueError: shapes do not broadcast. TypeError: dtypes differ.
-
-    Example:
-        >>> import numpy as np, quernel as qn
-        >>> a, b = np.array([1, 5], "float32"), np.array([3, np.nan], "float32")
-        >>> qn.kernels.minimum(a, b)
-        array([ 1., nan], dtype=float32)
-    """
-    return np.where((x1 <= x2) | (x1 != x1), x1, x2)
 
 
 @vectorized
@@ -346,7 +190,7 @@ def _absolute(x):
 
 def _absolute_numba(outs, x):
     if x.dtype.kind == "u":
-        _maximum(x, x, out=outs[0])
+        np.copyto(outs[0], x)
     else:
         _absolute(x, out=outs[0])
 
@@ -381,7 +225,7 @@ def _sign(x):
 
 def _sign_numba(outs, x):
     if x.dtype.kind == "u":
-        _minimum(x, np.ones((), x.dtype), out=outs[0])
+        np.minimum(x, 1, out=outs[0])
     else:
         _sign(x, out=outs[0])
 

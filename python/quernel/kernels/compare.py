@@ -1,4 +1,4 @@
-"""Comparisons and logic: equal not_equal less less_equal greater greater_equal, logical_and logical_or logical_not, isnan."""
+"""Comparisons and logic: equal not_equal less less_equal greater greater_equal, logical_and/or/not, isnan."""
 
 import numpy as np
 

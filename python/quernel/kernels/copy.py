@@ -70,8 +70,8 @@ def _cast_numba(outs, x, dtype):
 def cast(x, *, dtype):
     """Converts: y[i] = dtype(x[i]).
 
-    A float loses its fraction on the way to an integer (beyond the integer's range the result is unspecified), integers wrap
-    around, and to bool it is x[i] != 0.
+    A float loses its fraction on the way to an integer (beyond the integer's range the result is unspecified),
+    integers wrap around, and to bool it is x[i] != 0.
 
     Args:
         x: array.

@@ -16,7 +16,7 @@ def broadcast(name, **arrays):
         if len(known) > 1:
             text = ", ".join(f"{key} {tuple(a.shape)}" for key, a in arrays.items())
             raise ValueError(
-                f"{name}: expected shapes that broadcast (equal sizes, or 1, counted from the last axis), received {text}"
+                f"{name}: expected shapes that broadcast (equal sizes or 1, counted from the last axis), received {text}"
             )
         result.append(known.pop() if known else None if sizes else 1)
     return tuple(result)

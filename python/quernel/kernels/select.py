@@ -1,8 +1,8 @@
-"""where and clip: one of several values, element by element."""
+"""where, maximum, minimum, clip: one of several values, element by element."""
 
 import numpy as np
 
-from .elementwise import NUMBERS, broadcast, check_kind, same_dtype
+from .elementwise import ANY, NUMBERS, binary, broadcast, check_kind, plain, same_dtype
 from .kernel import Decline, kernel, spec, vectorized
 
 
@@ -30,7 +30,7 @@ def where(condition, x1, x2):
         x1, x2: arrays of one dtype; the three shapes broadcast.
 
     Returns:
-        Array of the broadcast shape and of x1's dtype. Elements are moved, not computed: NaN and subnormals stay as they are.
+        Array of the broadcast shape and of x1's dtype. Elements are moved as bits: NaN and subnormals stay.
 
     Raises:
         ValueError: shapes do not broadcast. TypeError: dtypes differ, or condition is not boolean.
@@ -41,6 +41,64 @@ def where(condition, x1, x2):
         array([1, 5])
     """
     return np.where(condition, x1, x2)
+
+
+@vectorized
+def _maximum(x1, x2):
+    return x1 if x1 >= x2 or x1 != x1 else x2
+
+
+@kernel(shape=binary("maximum", ANY), native=plain, numba=_maximum.fill)
+def maximum(x1, x2):
+    """The larger of two with broadcasting: y[i] = x1[i] if x1[i] >= x2[i] or x1[i] is NaN else x2[i].
+
+    NaN wins; a tie, also of +0 and -0, gives x1.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([1, 5], "float32"), np.array([3, np.nan], "float32")
+        >>> qn.kernels.maximum(a, b)
+        array([ 3., nan], dtype=float32)
+    """
+    return np.where((x1 >= x2) | (x1 != x1), x1, x2)
+
+
+@vectorized
+def _minimum(x1, x2):
+    return x1 if x1 <= x2 or x1 != x1 else x2
+
+
+@kernel(shape=binary("minimum", ANY), native=plain, numba=_minimum.fill)
+def minimum(x1, x2):
+    """The smaller of two with broadcasting: y[i] = x1[i] if x1[i] <= x2[i] or x1[i] is NaN else x2[i].
+
+    NaN wins; a tie, also of +0 and -0, gives x1.
+
+    Args:
+        x1, x2: arrays of one dtype, whose shapes broadcast.
+
+    Returns:
+        Array of the broadcast shape and the inputs' dtype.
+
+    Raises:
+        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+
+    Example:
+        >>> import numpy as np, quernel as qn
+        >>> a, b = np.array([1, 5], "float32"), np.array([3, np.nan], "float32")
+        >>> qn.kernels.minimum(a, b)
+        array([ 1., nan], dtype=float32)
+    """
+    return np.where((x1 <= x2) | (x1 != x1), x1, x2)
 
 
 def _clip_shape(x, x_min, x_max):

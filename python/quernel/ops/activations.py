@@ -5,7 +5,6 @@ from ..autograd import gradient
 from .apply import apply, op
 from .elementwise import as_float
 
-
 relu_dx = op(kernels.relu_dx)
 leaky_relu_dx = op(kernels.leaky_relu_dx)
 sigmoid_dx = op(kernels.sigmoid_dx)

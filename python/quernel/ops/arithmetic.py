@@ -5,7 +5,7 @@ from ..autograd import gradient, no_gradient
 from .apply import apply, operand
 from .elementwise import meet, unbroadcast
 
-no_gradient(kernels.floor_divide, kernels.sign)  # piecewise constant
+no_gradient(kernels.sign)  # piecewise constant
 
 
 def add(x1, x2):
@@ -61,65 +61,6 @@ def _(node, dy):
     return dx1, dx2
 
 
-def divide(x1, x2):
-    """Quotient x1 / x2; integers become floats; see `quernel.kernels.divide`.
-
-    Example:
-        >>> import quernel as qn
-        >>> qn.ops.divide([1, 2], 4).numpy()
-        array([0.25, 0.5 ], dtype=float32)
-    """
-    return apply(kernels.divide, meet(x1, x2, float), {})
-
-
-def true_divide(x1, x2):
-    """The same as `divide`.
-
-    Example:
-        >>> import quernel as qn
-        >>> float(qn.ops.true_divide(1, 4))
-        0.25
-    """
-    return divide(x1, x2)
-
-
-@gradient(kernels.divide)
-def _(node, dy):
-    x1, x2 = node.inputs
-    q = divide(dy, x2)
-    dx2 = unbroadcast(negative(multiply(q, node.outputs[0])), x2.shape) if node.needs(1) else None
-    return unbroadcast(q, x1.shape), dx2
-
-
-def floor_divide(x1, x2):
-    """Quotient rounded down, floor(x1 / x2); see `quernel.kernels.floor_divide`.
-
-    Example:
-        >>> import quernel as qn
-        >>> qn.ops.floor_divide([7, -7], 2).numpy()
-        array([ 3, -4], dtype=int32)
-    """
-    return apply(kernels.floor_divide, meet(x1, x2), {})
-
-
-def mod(x1, x2):
-    """Remainder of floor division, with the sign of x2; see `quernel.kernels.mod`.
-
-    Example:
-        >>> import quernel as qn
-        >>> qn.ops.mod([7, -7], 3).numpy()
-        array([1, 2], dtype=int32)
-    """
-    return apply(kernels.mod, meet(x1, x2), {})
-
-
-@gradient(kernels.mod)
-def _(node, dy):
-    x1, x2 = node.inputs
-    dx2 = unbroadcast(negative(multiply(dy, floor_divide(x1, x2))), x2.shape) if node.needs(1) else None
-    return unbroadcast(dy, x1.shape), dx2
-
-
 def power(x1, x2):
     """Power x1 ** x2; see `quernel.kernels.power`. The Python number 2 as x2 gives `square(x1)`.
 
@@ -143,46 +84,6 @@ def _(node, dy):
     if node.needs(1):  # where x1 <= 0 the power is no smooth function of x2: 0, as in Keras
         logarithm = ops.log(ops.where(ops.greater(x1, 0), x1, 1))
         dx2 = unbroadcast(multiply(dy, multiply(node.outputs[0], logarithm)), x2.shape)
-    return dx1, dx2
-
-
-def maximum(x1, x2):
-    """The larger of x1 and x2; the gradient of a tie goes to x1; see `quernel.kernels.maximum`.
-
-    Example:
-        >>> import quernel as qn
-        >>> qn.ops.maximum([1.0, 5.0], 3).numpy()
-        array([3., 5.], dtype=float32)
-    """
-    return apply(kernels.maximum, meet(x1, x2), {})
-
-
-@gradient(kernels.maximum)
-def _(node, dy):
-    x1, x2 = node.inputs
-    first = ops.greater_equal(x1, x2)
-    dx1 = unbroadcast(ops.where(first, dy, 0), x1.shape) if node.needs(0) else None
-    dx2 = unbroadcast(ops.where(first, 0, dy), x2.shape) if node.needs(1) else None
-    return dx1, dx2
-
-
-def minimum(x1, x2):
-    """The smaller of x1 and x2; the gradient of a tie goes to x1; see `quernel.kernels.minimum`.
-
-    Example:
-        >>> import quernel as qn
-        >>> qn.ops.minimum([1.0, 5.0], 3).numpy()
-        array([1., 3.], dtype=float32)
-    """
-    return apply(kernels.minimum, meet(x1, x2), {})
-
-
-@gradient(kernels.minimum)
-def _(node, dy):
-    x1, x2 = node.inputs
-    first = ops.less_equal(x1, x2)
-    dx1 = unbroadcast(ops.where(first, dy, 0), x1.shape) if node.needs(0) else None
-    dx2 = unbroadcast(ops.where(first, 0, dy), x2.shape) if node.needs(1) else None
     return dx1, dx2
 
 

@@ -7,7 +7,6 @@ from ..autograd import gradient, no_gradient
 from .apply import apply
 from .elementwise import as_float
 
-
 no_gradient(kernels.floor)  # piecewise constant
 
 

@@ -1,4 +1,4 @@
-"""What elementwise ops share: bringing operands to one dtype, and summing a gradient back to a broadcast operand's shape."""
+"""What elementwise ops share: operands brought to one dtype, gradients summed back to a broadcast operand's shape."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from .apply import operand
 
 
 def meet(*values):
-    """The operands in the dtype in which they meet (`dtypes.result_type`); the type `float` among them asks for a float.
+    """The operands in the dtype in which they meet (`dtypes.result_type`); a last argument `float` asks for a float.
 
     Python numbers are weak: they become arrays of the dtype of what they meet.
     """

@@ -6,7 +6,6 @@ from ..kernels.linear_units import GELU_CUBE, GELU_SCALE, NORMAL, SELU_ALPHA, SE
 from .apply import apply, op
 from .elementwise import as_float
 
-
 elu_dx = op(kernels.elu_dx)
 selu_dx = op(kernels.selu_dx)
 gelu_dx = op(kernels.gelu_dx)
