@@ -127,13 +127,12 @@ QUERNEL_INLINE vf vsigmoid(vf x) {
     return vsigmoid(x, rest);
 }
 
-// erf(x): x + x * poly(x^2) below 0.9, else 1 - exp(poly(|x|)), the polynomial being log(erfc).
+// erf(x): x * (1 + poly(x^2)) below 0.9, else 1 - exp(poly(|x|)), the polynomial being log(erfc).
 QUERNEL_INLINE vf verf(vf x) {
     const vf a = vabs(x), z = mul(a, a);
-    const vf near = fma(a,
-                        poly(z, 0.128379166f, -0.376126289f, 0.112836242f, -0.0268555861f, 0.00519193662f,
-                             -0.000804362935f, 7.96841123e-05f),
-                        a);
+    const vf factor = poly(z, 0.128379166f, -0.376126289f, 0.112836242f, -0.0268555861f, 0.00519193662f,
+                           -0.000804362935f, 7.96841123e-05f);
+    const vf near = mul(a, add(set1(1.0f), factor));  // a * factor alone would be subnormal too early
     const vf b = select(gt(a, set1(4.0f)), set1(4.0f), a);
     const vf far = sub(set1(1.0f), exp_core(poly(b, 0.000170550658f, -1.12949514f, -0.633386672f, -0.108236626f,
                                                  0.0250915382f, -0.00416056113f, 0.000432315283f, -2.09113568e-05f)));

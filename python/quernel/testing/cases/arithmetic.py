@@ -134,6 +134,8 @@ SPEED = [
     Case("add", "row", (normal(1024, 1024), normal(1024))),
     Case("add", "channels", (normal(64, 26, 26, 32), normal(32))),
     Case("multiply", "number", (normal(1024, 1024), normal())),
+    Case("divide", "1MB", (normal(512, 512), _positive(512, 512))),
+    Case("mod", "1MB", (normal(512, 512), _positive(512, 512))),
     Case("power", "1MB", (_positive(512, 512), normal(512, 512))),
     *(Case(op, "1MB", (_positive(512, 512),)) for op in ("exp", "log", "log1p", "expm1", "erf", "sin", "sqrt")),
     Case("greater", "1MB", (normal(512, 512), normal(512, 512))),
