@@ -18,8 +18,10 @@ def trio(name, x, kernel, m, strides=1, padding="valid", dilation_rate=1, activa
     taps = _product(kernel)
     b = uniform(x[-1] * m, low=1.0, high=2.0) if bias else None
     bound = terms(taps + 6)
-    forward = Case("depthwise_conv_forward", name, (normal(*x), normal(*w), b), {**attrs, "activation": activation}, bound,
-                   grad=activation != "relu", tiny=tiny)  # fmt: skip
+    inputs = (normal(*x), normal(*w), b)
+    attrs_forward = {**attrs, "activation": activation}
+    smooth = activation != "relu"
+    forward = Case("depthwise_conv_forward", name, inputs, attrs_forward, bound, grad=smooth, tiny=tiny)
     dx = Case(
         "depthwise_conv_dx", name, (normal(*y), normal(*w)), {**attrs, "input_shape": x}, terms(taps * m), tiny=tiny
     )
