@@ -137,6 +137,16 @@ def is_float(dtype):
     return dtype.kind == "f" or (dtype.kind == "V" and dtype.name in _EXTRA_FLOATS)
 
 
+_PLAIN = (int, str, type(None))
+
+
+def _attribute_key(value):
+    """A dictionary key that tells 2.0 from 2, True from 1 and -0.0 from 0.0, which Python's == does not."""
+    if value.__class__ is tuple:
+        return tuple([v if v.__class__ in _PLAIN else _attribute_key(v) for v in value])
+    return (value.__class__, repr(value)) if isinstance(value, (float, np.floating)) else (value.__class__, value)
+
+
 class _Resolved:
     """What a call with these shapes, dtypes and attributes comes to: output specs, and who computes."""
 
@@ -248,8 +258,8 @@ class Kernel:
         if self._generation != backends._state.generation:
             self._cache.clear()
             self._generation = backends._state.generation
-        key = [attrs[name] for name in attrs]
-        for name, a in zip(self.inputs, arrays):
+        key = [v if v.__class__ in _PLAIN else _attribute_key(v) for v in attrs.values()]
+        for a in arrays:
             if a is None:
                 key.append(None)
             elif type(a) is list:
