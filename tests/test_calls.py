@@ -126,9 +126,9 @@ def test_a_watched_tensor_is_refused():
 def test_equal_attributes_of_other_types_are_not_mixed_up():
     """2.0 == 2, True == 1 and -0.0 == 0.0 in Python, yet they are other calls."""
     x = np.zeros(24, "float32")
-    assert qn.kernels.reshape(x, shape=(2, 12)).shape == (2, 12)
+    assert qn.kernels.reshape(x, newshape=(2, 12)).shape == (2, 12)
     with pytest.raises((TypeError, ValueError), match="2.0"):
-        qn.kernels.reshape(x, shape=(2.0, 12))
+        qn.kernels.reshape(x, newshape=(2.0, 12))
     plus = qn.kernels.pad(x[:1], pad_width=((0, 1),), constant_values=0.0)
     minus = qn.kernels.pad(x[:1], pad_width=((0, 1),), constant_values=-0.0)
     assert not np.signbit(plus[1]) and np.signbit(minus[1])
@@ -136,4 +136,4 @@ def test_equal_attributes_of_other_types_are_not_mixed_up():
 
 def test_attributes_that_cannot_be_keys_are_refused():
     with pytest.raises(TypeError, match="expected plain attribute values"):
-        qn.kernels.reshape(np.zeros(4, "float32"), shape={})
+        qn.kernels.reshape(np.zeros(4, "float32"), newshape={})
