@@ -1,5 +1,7 @@
 """What elementwise ops share: operands brought to one dtype, gradients summed back to a broadcast operand's shape."""
 
+import functools
+
 import numpy as np
 
 from .. import ops
@@ -7,27 +9,42 @@ from ..dtypes import result_type
 from ..tensor import Tensor
 from .apply import operand
 
+_WEAK = (bool, int, float)
+
 
 def meet(*values):
     """The operands in the dtype in which they meet (`dtypes.result_type`); a last argument `float` asks for a float.
 
     Python numbers are weak: they become arrays of the dtype of what they meet.
     """
+    first, second = values[0], values[1]
+    if type(first) is Tensor:  # the common cases, without a look at the table: one float dtype, perhaps with a number
+        dtype = first._array.dtype
+        if type(second) is Tensor and second._array.dtype is dtype and (dtype.kind == "f" or len(values) == 2):
+            return first, second
+        if type(second) in _WEAK and dtype.kind == "f":
+            return first, _weak(second, dtype.name)
     wants_float = values[-1] is float
     numbers = values[:-1] if wants_float else values
-    if all(type(v) is Tensor for v in numbers):
-        kinds = {v._array.dtype for v in numbers}
-        if len(kinds) == 1 and not (wants_float and kinds.pop().kind != "f"):
-            return numbers  # the common case, without a look at the table
-    numbers = [v if type(v) in (bool, int, float) else operand(v) for v in numbers]
-    dtype = result_type(*[v if type(v) in (bool, int, float) else v.dtype for v in numbers], *([float] * wants_float))
+    numbers = [v if type(v) in _WEAK else operand(v) for v in numbers]
+    dtype = result_type(*[v if type(v) in _WEAK else v.dtype for v in numbers], *([float] * wants_float))
     return tuple(_in(v, dtype) for v in numbers)
 
 
 def _in(value, dtype):
-    if type(value) in (bool, int, float):
-        return Tensor(np.asarray(value, dtype))
+    if type(value) in _WEAK:
+        return _weak(value, dtype)
     return value if value.dtype == dtype else ops.cast(value, dtype)
+
+
+def _weak(value, dtype):
+    """A Python number as a Tensor of dtype; the numbers that code repeats are kept."""
+    return Tensor(np.asarray(value, dtype)) if value == 0 else _kept(type(value), value, dtype)  # 0.0 == -0.0
+
+
+@functools.lru_cache(256)
+def _kept(kind, value, dtype):
+    return Tensor(np.asarray(value, dtype))
 
 
 def as_float(x):

@@ -2,7 +2,8 @@
 
 from ..case import Case, bools, distinct, exact, given, integers, normal, ulps, uniform
 
-# Shapes that meet every path of the walk, which all ops share, so two ops are enough for it: a scalar, tails, short inner axes, a repeated row, column, scalar, nothing.
+# Shapes that meet every path of the walk: a scalar, tails, short rows, a repeated row, column, scalar, nothing.
+# All ops share the walk, so two of them are enough for all the shapes.
 PAIRS = [
     ("scalars", (), ()),
     ("tail", (37,), (37,)),
