@@ -95,17 +95,16 @@ def test_order_of_operations_over_chunks(engine):
             assert_same_bits(qn.kernels.gemm(a, b), column(a, b[:, 0]))
 
 
-def test_the_epilogue_rounds_each_step():
-    a, b, c = floats(6, 9), floats(9, 20, seed=1), floats(6, 20, seed=2)
-    if qn.backend.isa() in (None, "base"):
-        pytest.skip("base rounds twice")
+@pytest.mark.parametrize("engine", FMA_ISAS, ids=str)
+def test_the_epilogue_rounds_each_step(engine):
+    a, b, c, bias = floats(6, 9), floats(9, 20, seed=1), floats(6, 20, seed=2), floats(20, seed=3)
     alpha, beta = np.float32(0.7), np.float32(-1.3)
-    expected = fused(np.broadcast_to(beta, c.shape), c, alpha * chains(a, b))
-    assert_same_bits(qn.kernels.gemm(a, b, c, alpha=float(alpha), beta=float(beta)), expected)
-    bias = floats(20, seed=3)
-    expected = chains(a, b) + bias
-    assert_same_bits(qn.kernels.dense_forward(a, b, bias), expected)
-    assert_same_bits(qn.kernels.dense_forward(a, b, bias, activation="relu"), np.where(expected <= 0, 0, expected))
+    scaled = fused(np.broadcast_to(beta, c.shape), c, alpha * chains(a, b))
+    shifted = chains(a, b) + bias
+    with engine:
+        assert_same_bits(qn.kernels.gemm(a, b, c, alpha=float(alpha), beta=float(beta)), scaled)
+        assert_same_bits(qn.kernels.dense_forward(a, b, bias), shifted)
+        assert_same_bits(qn.kernels.dense_forward(a, b, bias, activation="relu"), np.where(shifted <= 0, 0, shifted))
 
 
 @pytest.mark.parametrize("engine", ISAS, ids=str)
@@ -145,12 +144,12 @@ def test_every_layout_of_packed_products(engine, sharing):
         assert_close(reference, a.astype("f8") @ b.astype("f8"), 2 * 2**-23 * (k + 1) * 25)
 
 
-def test_long_sums_keep_their_accuracy():
-    if qn.backend.backend() != "native":
-        pytest.skip("the promise is the native kernels'")
+@pytest.mark.parametrize("engine", ISAS, ids=str)
+def test_long_sums_keep_their_accuracy(engine):
     x, w = np.random.default_rng(1).random((1, 43000), "float32"), np.ones((43000, 3), "float32")
     exact = float(x.astype("f8").sum())
-    error = np.abs(qn.kernels.gemm(x, w).astype("f8") - exact).max() / exact
+    with engine:
+        error = np.abs(qn.kernels.gemm(x, w).astype("f8") - exact).max() / exact
     assert error < 2e-6, "chains of 512 err by 5e-7 here, one chain of 43000 terms by 1e-5"
 
 

@@ -137,7 +137,11 @@ void tile(const Tile& t) {
     else if (have)
         each<R, V>(QUERNEL_EACH { acc[i][v] = add(loadu(sums + (i * V + v) * VL), acc[i][v]); });
     if (d.alpha != 1) each<R, V>(QUERNEL_EACH { acc[i][v] = mul(set1(d.alpha), acc[i][v]); });
-    if (d.beta != 0) each<R, V>(QUERNEL_EACH { acc[i][v] = fma(set1(d.beta), load(c + i * d.c_m, v), acc[i][v]); });
+    if (d.beta != 0) {
+        const float* const old = d.old ? d.old + t.i * d.old_m + t.j : c;
+        const ptrdiff_t old_m = d.old ? d.old_m : d.c_m;
+        each<R, V>(QUERNEL_EACH { acc[i][v] = fma(set1(d.beta), load(old + i * old_m, v), acc[i][v]); });
+    }
     if (d.bias) each<R, V>(QUERNEL_EACH { acc[i][v] = add(acc[i][v], load(d.bias + t.j, v)); });
     if (d.activation == RELU) each<R, V>(QUERNEL_EACH { acc[i][v] = relu(acc[i][v]); });
     each<R, V>(QUERNEL_EACH { store(c + i * d.c_m, v, acc[i][v]); });

@@ -2,7 +2,7 @@
 // time.
 //
 //   S(i, j) = sum over taps t, k < taps[t].k of  taps[t].a[i * a_m + k * a_k] * taps[t].b[k * b_k + j]
-//   C(i, j) = activation(alpha * S(i, j) + beta * C(i, j) + bias[j])             0 <= i < m, 0 <= j < n
+//   C(i, j) = activation(alpha * S(i, j) + beta * old(i, j) + bias[j])           0 <= i < m, 0 <= j < n
 //
 // A tap is one entry of the batch-reduce sum: a dense product has one, a convolution one for each kernel row or kernel
 // position, a weight gradient one for each image row. All taps are accumulated in registers; C is touched once, at the
@@ -20,7 +20,7 @@
 // The order of operations, which is public API (docs/numerics.md): each output is one chain of fused multiply-adds from
 // +0 over its terms in (tap, k) order, broken where the *logical* position of the terms passes a multiple of 512; block
 // sums are added in order, blocks without a term contribute nothing; then, each as one rounding and only where asked
-// for, r = alpha * r, r = fma(beta, C, r), r = r + bias, activation. It does not depend on m, on tile shapes, on
+// for, r = alpha * r, r = fma(beta, old, r), r = r + bias, activation. It does not depend on m, on tile shapes, on
 // packing or on the vector width. `at` is the logical position of a tap's first term: a convolution that clips a border
 // tap passes the position that the term has in the unclipped sum, so an output's blocks are the same whatever loop nest
 // computes it. Positions must not decrease.
@@ -65,9 +65,10 @@ struct Dot {
     const float* resume = nullptr;  // where the chain of the first tap's block starts, instead of +0
     ptrdiff_t resume_m = 0;
 
-    // The epilogue. Leave it off in all but the last of several calls on one C. `add` and a non-zero beta exclude each
-    // other.
-    float alpha = 1, beta = 0;  // beta 0 never reads C
+    // The epilogue. Leave it off in all but the last of several calls on one C.
+    float alpha = 1, beta = 0;   // beta 0 never reads old
+    const float* old = nullptr;  // null: C itself; then `add` and a non-zero beta exclude each other
+    ptrdiff_t old_m = 0;
     const float* bias = nullptr;
     Activation activation = NO_ACTIVATION;
 };

@@ -98,11 +98,11 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
     const int64_t width = panel(p.m);
     Dot d;
     d.count = 1;
-    d.a_m = p.a_m, d.a_k = p.a_k, d.b_k = p.b_k, d.c_m = c_m;
+    d.a_m = p.a_m, d.a_k = p.a_k, d.b_k = p.b_k, d.c_m = c_m, d.old_m = p.old_m;
     if (!pb && !pa) {
         d.m = p.m, d.n = p.n, d.k = p.k;
         d.a = p.a, d.b = p.b, d.c = c;
-        if (epilogue) d.alpha = p.alpha, d.bias = p.bias, d.activation = p.activation;
+        if (epilogue) d.alpha = p.alpha, d.beta = p.beta, d.old = p.old, d.bias = p.bias, d.activation = p.activation;
         dot(d);
         return;
     }
@@ -118,7 +118,7 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
                            least(width, n - j));
                 d.b_k = width;
             }
-            if (epilogue && last) d.alpha = p.alpha, d.activation = p.activation;
+            if (epilogue && last) d.alpha = p.alpha, d.beta = p.beta, d.activation = p.activation;
             for (int64_t m0 = 0; m0 < p.m; m0 += MC) {
                 d.m = least(MC, p.m - m0);
                 d.a = p.a + m0 * p.a_m + k0 * p.a_k;
@@ -132,10 +132,11 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
                     d.c = c + m0 * c_m + n0 + j;
                     d.b = pb ? b_room + j * d.k : p.b + k0 * p.b_k + n0 + j;
                     if (epilogue && last && p.bias) d.bias = p.bias + n0 + j;
+                    if (epilogue && last && p.old) d.old = p.old + m0 * p.old_m + n0 + j;
                     dot(d);
                 }
             }
-            d.alpha = 1, d.bias = nullptr, d.activation = NO_ACTIVATION;
+            d.alpha = 1, d.beta = 0, d.bias = nullptr, d.activation = NO_ACTIVATION;
         }
     }
 }
@@ -220,7 +221,7 @@ void product(const Product& p, char* scratch) {
     if (odd_columns(p)) s = reinterpret_cast<float*>(scratch), s_m = p.n;
     const bool apart = in_few(p)
                            ? p.alpha != 1 || p.beta != 0 || p.bias || p.activation != NO_ACTIVATION || odd_columns(p)
-                           : p.beta != 0 || odd_columns(p) || (p.bias && p.bias_n != 1 && p.n > 1);
+                           : (p.beta != 0 && p.old_n != 1) || odd_columns(p) || (p.bias && p.bias_n != 1);
     if (in_few(p))
         few(p.m, p.n, p.k, p.a, p.a_m, p.a_k, p.b, p.b_n, s, s_m);
     else

@@ -66,6 +66,9 @@ CASES = [
     _case(250, 230, 40, grad=False, **NT),
     _case(60, 512, 33, grad=False),
     _case(224, 544, 520, grad=False),
+    _case(200, 70, 1100, (200, 70), alpha=2.0, beta=0.5, name="packed-with-c", grad=False, **NT),
+    _case(3, 18, 20, (3, 18), alpha=2.0, beta=0.5, name="few-with-c", **NT),
+    _case(3, 1, 20, (3, 1), alpha=2.0, beta=0.5, name="column-with-c"),
 ]
 
 
