@@ -23,7 +23,7 @@ class ProgbarLogger(Callback):
 
     def _start(self):
         self.seen = 0
-        self.progbar = Progbar(target=self.params.get("steps"), verbose=self._verbose, unit_name="step")
+        self.progbar = Progbar(target=self.params.get("steps"), verbose=self._verbose, interval=0.1)
 
     def _step(self, batch, logs):
         self.seen = batch + 1

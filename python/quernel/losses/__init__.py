@@ -8,7 +8,6 @@ from .crossentropy import binary_crossentropy as binary_crossentropy
 from .crossentropy import categorical_crossentropy as categorical_crossentropy
 from .crossentropy import sparse_categorical_crossentropy as sparse_categorical_crossentropy
 from .loss import Loss as Loss
-from .loss import LossFunctionWrapper as LossFunctionWrapper
 from .squared import MeanSquaredError as MeanSquaredError
 from .squared import mean_squared_error as mean_squared_error
 

@@ -6,7 +6,6 @@ from .accuracy import Accuracy as Accuracy
 from .accuracy import BinaryAccuracy as BinaryAccuracy
 from .accuracy import CategoricalAccuracy as CategoricalAccuracy
 from .accuracy import SparseCategoricalAccuracy as SparseCategoricalAccuracy
-from .accuracy import accuracy as accuracy
 from .accuracy import binary_accuracy as binary_accuracy
 from .accuracy import categorical_accuracy as categorical_accuracy
 from .accuracy import sparse_categorical_accuracy as sparse_categorical_accuracy

@@ -13,14 +13,8 @@ def _hits(equal):
     return ops.mean(hits, axis=-1) if len(hits.shape) > 1 else hits
 
 
-def accuracy(y_true, y_pred):
-    """1 where y_true equals y_pred, averaged over the last axis where there are several.
-
-    Example:
-        >>> import quernel as qn
-        >>> qn.metrics.accuracy([[1, 2], [3, 4]], [[1, 2], [3, 0]]).numpy()
-        array([1. , 0.5], dtype=float32)
-    """
+def exact_accuracy(y_true, y_pred):
+    """1 where y_true equals y_pred, averaged over the last axis where there are several."""
     y_pred = as_tensor(y_pred)
     y_true, y_pred = squeeze_or_expand_to_same_rank(tensor_of(y_true, y_pred.dtype), y_pred)
     return _hits(ops.equal(y_true, y_pred))
@@ -77,7 +71,7 @@ class Accuracy(MeanMetricWrapper):
     _direction = "up"
 
     def __init__(self, name="accuracy", dtype=None):
-        super().__init__(accuracy, name=name, dtype=dtype)
+        super().__init__(exact_accuracy, name=name, dtype=dtype)
 
     def get_config(self):
         return {"name": self.name, "dtype": self.dtype}

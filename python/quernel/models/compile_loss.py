@@ -1,6 +1,7 @@
 """CompileLoss: the losses of a compiled model, one or none for each output, as one weighted sum."""
 
 from .. import losses
+from ..losses.loss import LossFunctionWrapper
 from ..metrics.mean import Mean
 from .outputs import flatten_like, kind_of_labels, names_of, spread
 
@@ -22,7 +23,7 @@ def get_loss(identifier, y_true, y_pred):
     if isinstance(loss, losses.Loss):
         return loss
     name = identifier if isinstance(identifier, str) else getattr(loss, "__name__", type(loss).__name__)
-    return losses.LossFunctionWrapper(loss, name=name)
+    return LossFunctionWrapper(loss, name=name)
 
 
 class CompileLoss:

@@ -42,6 +42,8 @@ class Trainer:
         metrics=None,
         weighted_metrics=None,
         run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
     ):
         """Configures the model for training.
 
@@ -54,6 +56,8 @@ class Trainer:
                 or a dict.
             weighted_metrics: the same, for metrics that use the sample weights.
             run_eagerly: whether train_step must run as Python at every step.
+            steps_per_execution: 1; callbacks see every step.
+            jit_compile: "auto" or False; there is no compiler to ask for.
 
         Raises:
             ValueError: an unknown name; an argument of another kind.
@@ -65,6 +69,12 @@ class Trainer:
             >>> model.compiled
             True
         """
+        if steps_per_execution != 1:
+            raise ValueError(f"steps_per_execution: expected 1, received {steps_per_execution!r}")
+        if jit_compile not in ("auto", False, None):
+            raise ValueError(
+                f"jit_compile: expected 'auto' or False (kernels are compiled already), received {jit_compile!r}"
+            )
         names = getattr(self, "output_names", None)
         put = functools.partial(object.__setattr__, self)  # none of this is a part of the layer
         put("optimizer", optimizers.get(optimizer))

@@ -41,7 +41,7 @@ class Adam(Optimizer):
         clipnorm=None,
         clipvalue=None,
         global_clipnorm=None,
-        name="adam",
+        name=None,
     ):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
         for label, beta in (("beta_1", beta_1), ("beta_2", beta_2)):

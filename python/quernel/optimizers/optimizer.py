@@ -108,6 +108,32 @@ class Optimizer:
         name = f"{reference_variable.path.replace('/', '_')}_{name}"
         return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name)
 
+    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
+        """For each variable one of this optimizer, or with several names a tuple of lists."""
+        if isinstance(name, str):
+            return [self.add_variable_from_reference(v, name, initializer) for v in trainable_variables]
+        initializers_ = [initializer] * len(name) if isinstance(initializer, str) else initializer
+        made = [
+            [self.add_variable_from_reference(v, n, i) for n, i in zip(name, initializers_)]
+            for v in trainable_variables
+        ]
+        return tuple(list(column) for column in zip(*made)) if made else tuple([] for _ in name)
+
+    def assign(self, variable, value):
+        """Gives a variable a new value."""
+        variable.assign(value)
+
+    def assign_add(self, variable, value):
+        """Adds to a variable."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable, value):
+        """Subtracts from a variable."""
+        variable.assign_sub(value)
+
+    def _get_variable_index(self, variable):
+        return self._index[id(variable)]
+
     def slots(self, table, variables):
         """The entries for these variables of a list made in `build`."""
         return [table[self._index[id(v)]] for v in variables]

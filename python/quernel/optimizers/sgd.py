@@ -38,7 +38,7 @@ class SGD(Optimizer):
         clipnorm=None,
         clipvalue=None,
         global_clipnorm=None,
-        name="SGD",
+        name=None,
     ):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
         if isinstance(momentum, bool) or not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1:

@@ -3,12 +3,12 @@
 import sys
 import time
 
-_BAR = "{n_fmt}/{total_fmt} |{bar:24}| {desc}"
+_BAR = "{n_fmt}/{total_fmt} |{bar:20}| {desc}"
 _OPEN_BAR = "{n_fmt} {desc}"  # the number of steps is not known
 
 
 class Progbar:
-    """Shows steps done, time per step and the latest values, about ten times a second.
+    """Shows steps done, time per step and the latest values.
 
     Args:
         target: number of steps, or None where unknown.
@@ -26,7 +26,7 @@ class Progbar:
         ...     bar.update(step + 1, [("loss", 0.5)])
     """
 
-    def __init__(self, target, width=24, verbose=1, interval=0.1, stateful_metrics=None, unit_name="step"):
+    def __init__(self, target, width=20, verbose=1, interval=0.05, stateful_metrics=None, unit_name="step"):
         self.target = target
         self.width = width
         self.verbose = verbose
@@ -80,7 +80,7 @@ class Progbar:
                 file=sys.stdout,
                 leave=True,
                 delay=1e-9,  # nothing is drawn before the first refresh
-                bar_format=_OPEN_BAR if self.target is None else _BAR.replace("24", str(self.width)),
+                bar_format=_OPEN_BAR if self.target is None else _BAR.replace("20", str(self.width)),
             )
         self._bar.n = self._seen
         self._bar.set_description_str(self._text(" - "), refresh=False)

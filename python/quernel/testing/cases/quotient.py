@@ -1,6 +1,6 @@
 """Cases of divide_no_nan."""
 
-from ..case import Case, given, normal, uniform, ulps
+from ..case import Case, given, normal, ulps, uniform
 
 CASES = [
     Case("divide_no_nan", "row", (normal(5, 70), uniform(70, low=0.5, high=2.0)), tolerance=ulps(1)),
