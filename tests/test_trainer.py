@@ -106,7 +106,7 @@ def test_accuracy_and_crossentropy_by_shape(classes, activation, y, kind):
     m.fit(X[:2], np.array(y), verbose=0)
     first, second = m._compile_metrics.metrics
     assert type(first).__name__.startswith(kind) and type(second) is type(first)
-    assert list(m.history.history) == ["loss", "accuracy", "acc"]
+    assert list(m.history.history) == ["acc", "accuracy", "loss"]
 
 
 def test_regularizers_and_add_loss():
@@ -123,6 +123,12 @@ def test_regularizers_and_add_loss():
     m.compile(qn.optimizers.SGD(1.0), "mse")
     m.fit(X[:1], X[:1], verbose=0)
     assert m.get_weights()[0][0, 0] == pytest.approx(0.98)
+
+
+def test_activity_regularizer_counts_per_sample():
+    m = qn.Sequential([qn.layers.Input((1,)), qn.layers.Dense(1, kernel_initializer="ones", activity_regularizer="l1")])
+    m.compile("sgd", "mse")
+    assert m.evaluate(X, X, verbose=0) == pytest.approx(0.01 * float(X.mean()))
 
 
 def two_outputs(kind):
@@ -146,6 +152,7 @@ def test_several_outputs(kind, given):
         {"loss": la + 0.5 * lb, "a_loss": la, "b_loss": lb, "a_mse": la, "b_mse": lb}, rel=1e-5
     )
     assert values == pytest.approx({k: v[0] for k, v in m.fit(X, y, verbose=0, batch_size=2).history.items()}, rel=1e-5)
+    assert m.evaluate(X, y, verbose=0) == pytest.approx([la + 0.5 * lb, la, lb, la, lb], rel=1e-5)
     p = m.predict(X, batch_size=2, verbose=0)
     assert type(p).__name__ == kind
     np.testing.assert_allclose(p["b"] if kind == "dict" else p[1], X)

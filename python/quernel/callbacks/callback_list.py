@@ -6,9 +6,9 @@ from .progbar_logger import ProgbarLogger
 
 
 def _floats(logs):
-    """The logs with Python floats in place of scalar Tensors; nested dicts are kept."""
+    """The logs by name, with Python floats in place of scalar Tensors; nested dicts are kept."""
     result = {}
-    for name, value in (logs or {}).items():
+    for name, value in sorted((logs or {}).items()):
         if isinstance(value, dict):
             result[name] = _floats(value)
         elif getattr(value, "shape", None) == ():

@@ -300,7 +300,8 @@ class Layer(State):
             if not symbolic and self.activity_regularizer is not None:
                 for output in tree.flatten(outputs):
                     if is_tensor(output):
-                        self.add_loss(self.activity_regularizer(output))
+                        loss = self.activity_regularizer(output)
+                        self.add_loss(loss / max(output.shape[0], 1) if output.shape else loss)  # the mean over samples
             if masks is not None:
                 self._set_masks(call, outputs, masks)
         finally:

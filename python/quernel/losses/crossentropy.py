@@ -124,6 +124,8 @@ def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_cl
         y_true = ops.squeeze(y_true, axis=-1)
     output, from_logits = _logits(y_pred, from_logits)
     (output,) = _last_axis(axis, output)
+    if not from_logits:
+        output = output / ops.sum(output, axis=-1, keepdims=True)
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(y_true, output, from_logits=from_logits)
     valid = ops.not_equal(y_true, ignore_class)

@@ -14,10 +14,10 @@ def _hits(equal):
 
 
 def exact_accuracy(y_true, y_pred):
-    """1 where y_true equals y_pred, averaged over the last axis where there are several."""
+    """1 where y_true equals y_pred, 0 elsewhere."""
     y_pred = as_tensor(y_pred)
     y_true, y_pred = squeeze_or_expand_to_same_rank(tensor_of(y_true, y_pred.dtype), y_pred)
-    return _hits(ops.equal(y_true, y_pred))
+    return ops.cast(ops.equal(y_true, y_pred), dtype=floatx())
 
 
 def binary_accuracy(y_true, y_pred, threshold=0.5):

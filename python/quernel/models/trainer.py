@@ -318,7 +318,7 @@ class Trainer:
             return_dict: whether to return {name: value}.
 
         Returns:
-            The loss, or a list of the loss and the metrics in the order of `metrics_names`, or a dict.
+            The loss, or a list: the loss, the losses of several outputs, the metrics; or a dict.
 
         Raises:
             ValueError: the model is not compiled; the data do not fit together.
@@ -411,7 +411,8 @@ class Trainer:
     def _in_order(self, logs):
         names = []
         for metric in self.metrics:
-            names.extend(metric.result() if isinstance(metric, CompileMetrics) else [metric.name])
+            names.extend([m.name for m in metric.metrics] if isinstance(metric, CompileMetrics) else [metric.name])
+        names = list(dict.fromkeys(names))
         values = [logs[name] for name in names if name in logs]
         values += [logs[name] for name in sorted(logs) if name not in names]
         return values[0] if len(values) == 1 else values
@@ -424,7 +425,8 @@ def _takes_training(compute_loss):
 
 
 def _floats(logs):
-    return {name: float(v) if getattr(v, "shape", None) == () else v for name, v in logs.items()}
+    """The logs with Python floats in place of scalar Tensors, by name, as Keras shows them."""
+    return {name: float(v) if getattr(v, "shape", None) == () else v for name, v in sorted(logs.items())}
 
 
 def _one_batch(x, y=None, sample_weight=None, class_weight=None):

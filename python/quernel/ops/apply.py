@@ -4,6 +4,7 @@ import functools
 
 from .. import autograd
 from ..tensor import Tensor, as_tensor
+from ..tensor import convert_to_tensor as convert_to_tensor
 from ..variable import Reader, derived
 
 
