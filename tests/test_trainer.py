@@ -261,6 +261,27 @@ def test_overridden_train_step():
     assert list(history) == ["mine"] and history["mine"][-1] < history["mine"][0]
 
 
+def test_train_step_of_the_keras_guide():
+    class Custom(qn.Sequential):
+        def train_step(self, data):
+            x, y = data
+            with qn.GradientTape() as tape:
+                y_pred = self(x, training=True)
+                loss = self.compute_loss(y=y, y_pred=y_pred)
+            self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+            for metric in self.metrics:
+                if metric.name == "loss":
+                    metric.update_state(loss)
+                else:
+                    metric.update_state(y, y_pred)
+            return {m.name: m.result() for m in self.metrics}
+
+    m = Custom([qn.layers.Dense(1, kernel_initializer="zeros")])  # built by the first batch
+    m.compile(qn.optimizers.SGD(0.0), "mse", metrics=["mse"])
+    history = m.fit(X, Y, verbose=0).history
+    assert history == {"loss": [pytest.approx(33.0)], "mse": [pytest.approx(33.0)]}
+
+
 def test_overridden_compute_loss():
     class Custom(qn.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):

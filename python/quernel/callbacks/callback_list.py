@@ -5,12 +5,12 @@ from .history import History
 from .progbar_logger import ProgbarLogger
 
 
-def _floats(logs):
-    """The logs by name, with Python floats in place of scalar Tensors; nested dicts are kept."""
+def floats(logs):
+    """The logs by name, with Python floats in place of scalar Tensors; what a dict in them holds comes to the top."""
     result = {}
     for name, value in sorted((logs or {}).items()):
         if isinstance(value, dict):
-            result[name] = _floats(value)
+            result.update(floats(value))
         elif getattr(value, "shape", None) == ():
             result[name] = float(value)
         else:
@@ -74,12 +74,12 @@ class CallbackList(Callback):
     def _batch(self, hook, batch, logs):
         listeners = self._listeners(hook)
         if listeners:
-            logs = _floats(logs)
+            logs = floats(logs)
             for callback in listeners:
                 getattr(callback, hook)(batch, logs=logs)
 
     def _call(self, hook, *args, logs):
-        logs = _floats(logs)
+        logs = floats(logs)
         for callback in self.callbacks:
             getattr(callback, hook)(*args, logs=logs)
 

@@ -7,7 +7,7 @@ import warnings
 from .. import metrics as metrics_module
 from .. import ops, optimizers, tree
 from ..autograd import GradientTape
-from ..callbacks import CallbackList
+from ..callbacks.callback_list import CallbackList, floats
 from ..dtypes import floatx, is_float
 from .batches import ArrayBatches, make_epochs, split_validation, to_arrays, unpack_x_y_sample_weight
 from .compile_loss import CompileLoss
@@ -371,13 +371,13 @@ class Trainer:
             The loss, or a list of the loss and the metrics, or a dict.
         """
         self._assert_compiled("train_on_batch")
-        logs = _floats(self.train_step(_one_batch(x, y, sample_weight, class_weight)))
+        logs = floats(self.train_step(_one_batch(x, y, sample_weight, class_weight)))
         return logs if return_dict else self._in_order(logs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """The loss and metrics of this batch. The values count on from call to call until reset_metrics()."""
         self._assert_compiled("test_on_batch")
-        logs = _floats(self.test_step(_one_batch(x, y, sample_weight)))
+        logs = floats(self.test_step(_one_batch(x, y, sample_weight)))
         return logs if return_dict else self._in_order(logs)
 
     def predict_on_batch(self, x):
@@ -406,7 +406,7 @@ class Trainer:
     def _epoch_logs(self, logs):
         """The model's metrics, or the last step's logs where an overridden step reports something else."""
         results = self.get_metrics_result()
-        return _floats(results if set(results) == set(logs) else logs)
+        return floats(results if set(results) == set(logs) else logs)
 
     def _in_order(self, logs):
         names = []
@@ -422,11 +422,6 @@ class Trainer:
 def _takes_training(compute_loss):
     """Whether an overridden compute_loss has the argument `training`."""
     return "training" in inspect.signature(compute_loss).parameters
-
-
-def _floats(logs):
-    """The logs with Python floats in place of scalar Tensors, by name, as Keras shows them."""
-    return {name: float(v) if getattr(v, "shape", None) == () else v for name, v in sorted(logs.items())}
 
 
 def _one_batch(x, y=None, sample_weight=None, class_weight=None):
