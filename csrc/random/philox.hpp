@@ -11,11 +11,13 @@
 #pragma once
 #include "base/check.hpp"
 #include "move/strided.hpp"
+#include "simd/vec.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
 
 constexpr int LANES = 16, GROUP = 4 * LANES;
+constexpr int32_t LANE[LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 struct Stream {
     uint32_t key0, key1, step, call;
@@ -29,32 +31,31 @@ struct Stream {
         call = (uint32_t)(uint64_t)s[2 * d];
     }
 
-    // The 64 words of group g.
-    void group(int64_t g, uint32_t* __restrict words) const {
-        uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
-        for (int l = 0; l < LANES; ++l) {
-            const uint64_t block = (uint64_t)g * LANES + (uint64_t)l;
-            c0[l] = (uint32_t)block;
-            c1[l] = (uint32_t)(block >> 32);
-            c2[l] = step;
-            c3[l] = call;
-        }
-        uint32_t k0 = key0, k1 = key1;
-        for (int round = 0; round < 10; ++round) {
-            for (int l = 0; l < LANES; ++l) {
-                const uint64_t p0 = (uint64_t)0xD2511F53u * c0[l], p1 = (uint64_t)0xCD9E8D57u * c2[l];
-                c0[l] = (uint32_t)(p1 >> 32) ^ c1[l] ^ k0;
-                c1[l] = (uint32_t)p1;
-                c2[l] = (uint32_t)(p0 >> 32) ^ c3[l] ^ k1;
-                c3[l] = (uint32_t)p0;
+    // The 64 words of group g. 16 g + lane never carries into the counter's second word.
+    void group(int64_t g, uint32_t* words) const {
+        const uint64_t first = (uint64_t)g * LANES;
+        const vi a = seti((int32_t)0xD2511F53u), b = seti((int32_t)0xCD9E8D57u);
+        int32_t* out = reinterpret_cast<int32_t*>(words);
+        for (int lane = 0; lane < LANES; lane += VL) {
+            vi c0 = addi(seti((int32_t)(uint32_t)first), loadi(LANE + lane)), c1 = seti((int32_t)(first >> 32));
+            vi c2 = seti((int32_t)step), c3 = seti((int32_t)call);
+            uint32_t k0 = key0, k1 = key1;
+            for (int round = 0; round < 10; ++round) {
+                vi low0, high0, low1, high1;
+                mul_wide(c0, a, low0, high0);
+                mul_wide(c2, b, low1, high1);
+                c0 = xori(xori(high1, c1), seti((int32_t)k0));
+                c1 = low1;
+                c2 = xori(xori(high0, c3), seti((int32_t)k1));
+                c3 = low0;
+                k0 += 0x9E3779B9u;
+                k1 += 0xBB67AE85u;
             }
-            k0 += 0x9E3779B9u;
-            k1 += 0xBB67AE85u;
+            storei(out + lane, c0);
+            storei(out + lane + LANES, c1);
+            storei(out + lane + 2 * LANES, c2);
+            storei(out + lane + 3 * LANES, c3);
         }
-        __builtin_memcpy(words, c0, sizeof(c0));
-        __builtin_memcpy(words + LANES, c1, sizeof(c1));
-        __builtin_memcpy(words + 2 * LANES, c2, sizeof(c2));
-        __builtin_memcpy(words + 3 * LANES, c3, sizeof(c3));
     }
 };
 

@@ -14,6 +14,7 @@
 //   swap<k>(v) swapi<k>(v)           lane l takes lane l xor k (k a power of two below VL); first(v) firsti(v): lane 0
 //   bits(vf) -> vi, floats(vi) -> vf reinterpretation
 //   seti(x) addi subi muli andi ori xori shl<k> shr<k>(logical) sar<k>(arithmetic) eqi gti -> vm, selecti(m, a, b)
+//   mul_wide(a, b, low, high)        unsigned 32 x 32 -> 64 bits
 //   to_int(vf) -> vi                 round to nearest even, |v| < 2^31
 //   to_float(vi) -> vf
 //   loadi(p) loadi_n(p, n) storei(p, v) storei_n(p, v, n)

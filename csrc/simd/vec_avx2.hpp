@@ -56,15 +56,28 @@ QUERNEL_INLINE vi andi(vi a, vi b) { return _mm256_and_si256(a, b); }
 QUERNEL_INLINE vi ori(vi a, vi b) { return _mm256_or_si256(a, b); }
 QUERNEL_INLINE vi xori(vi a, vi b) { return _mm256_xor_si256(a, b); }
 template <int k>
-QUERNEL_INLINE vi shl(vi a) { return _mm256_slli_epi32(a, k); }
+QUERNEL_INLINE vi shl(vi a) {
+    return _mm256_slli_epi32(a, k);
+}
 template <int k>
-QUERNEL_INLINE vi shr(vi a) { return _mm256_srli_epi32(a, k); }
+QUERNEL_INLINE vi shr(vi a) {
+    return _mm256_srli_epi32(a, k);
+}
 template <int k>
-QUERNEL_INLINE vi sar(vi a) { return _mm256_srai_epi32(a, k); }
+QUERNEL_INLINE vi sar(vi a) {
+    return _mm256_srai_epi32(a, k);
+}
+QUERNEL_INLINE void mul_wide(vi a, vi b, vi& low, vi& high) {
+    const vi even = _mm256_mul_epu32(a, b), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
+    low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+    high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+}
 QUERNEL_INLINE vm eqi(vi a, vi b) { return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b))}; }
 QUERNEL_INLINE vm gti(vi a, vi b) { return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(a, b))}; }
 QUERNEL_INLINE vi selecti(vm m, vi a, vi b) { return _mm256_blendv_epi8(b, a, _mm256_castps_si256(m.m)); }
-QUERNEL_INLINE vi to_int(vf v) { return _mm256_cvtps_epi32(_mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)); }
+QUERNEL_INLINE vi to_int(vf v) {
+    return _mm256_cvtps_epi32(_mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 QUERNEL_INLINE vf to_float(vi v) { return _mm256_cvtepi32_ps(v); }
 QUERNEL_INLINE vi loadi(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) { return _mm256_maskload_epi32(p, lanes_below(n)); }

@@ -10,7 +10,8 @@ using vf = __m512;
 using vi = __m512i;
 using vm = __mmask16;
 
-constexpr __mmask16 ALL = 0xffff;  // the maskz forms: GCC 12 warns inside the plain ones (undefined sources), the code is the same
+constexpr __mmask16 ALL =
+    0xffff;  // the maskz forms: GCC 12 warns inside the plain ones (undefined sources), the code is the same
 
 QUERNEL_INLINE vm first_n(int n) { return (vm)((1u << n) - 1u); }
 
@@ -53,16 +54,34 @@ QUERNEL_INLINE vi andi(vi a, vi b) { return _mm512_and_si512(a, b); }
 QUERNEL_INLINE vi ori(vi a, vi b) { return _mm512_or_si512(a, b); }
 QUERNEL_INLINE vi xori(vi a, vi b) { return _mm512_xor_si512(a, b); }
 template <int k>
-QUERNEL_INLINE vi shl(vi a) { return _mm512_maskz_slli_epi32(ALL, a, k); }
+QUERNEL_INLINE vi shl(vi a) {
+    return _mm512_maskz_slli_epi32(ALL, a, k);
+}
 template <int k>
-QUERNEL_INLINE vi shr(vi a) { return _mm512_maskz_srli_epi32(ALL, a, k); }
+QUERNEL_INLINE vi shr(vi a) {
+    return _mm512_maskz_srli_epi32(ALL, a, k);
+}
 template <int k>
-QUERNEL_INLINE vi sar(vi a) { return _mm512_maskz_srai_epi32(ALL, a, k); }
+QUERNEL_INLINE vi sar(vi a) {
+    return _mm512_maskz_srai_epi32(ALL, a, k);
+}
+QUERNEL_INLINE void mul_wide(vi a, vi b, vi& low, vi& high) {  // maskz: GCC 12 warns about the plain forms
+    const __mmask8 all = 0xFF;
+    const vi even = _mm512_maskz_mul_epu32(all, a, b);
+    const vi odd =
+        _mm512_maskz_mul_epu32(all, _mm512_maskz_srli_epi64(all, a, 32), _mm512_maskz_srli_epi64(all, b, 32));
+    low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_maskz_slli_epi64(all, odd, 32));
+    high = _mm512_mask_blend_epi32(0xAAAA, _mm512_maskz_srli_epi64(all, even, 32), odd);
+}
 QUERNEL_INLINE vm eqi(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
 QUERNEL_INLINE vm gti(vi a, vi b) { return _mm512_cmpgt_epi32_mask(a, b); }
 QUERNEL_INLINE vi selecti(vm m, vi a, vi b) { return _mm512_mask_blend_epi32(m, b, a); }
-QUERNEL_INLINE vi to_int(vf v) { return _mm512_maskz_cvt_roundps_epi32(ALL, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-QUERNEL_INLINE vf to_float(vi v) { return _mm512_maskz_cvt_roundepi32_ps(ALL, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+QUERNEL_INLINE vi to_int(vf v) {
+    return _mm512_maskz_cvt_roundps_epi32(ALL, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+QUERNEL_INLINE vf to_float(vi v) {
+    return _mm512_maskz_cvt_roundepi32_ps(ALL, v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 QUERNEL_INLINE vi loadi(const int32_t* p) { return _mm512_loadu_si512(p); }
 QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) { return _mm512_maskz_loadu_epi32(first_n(n), p); }
 QUERNEL_INLINE void storei(int32_t* p, vi v) { _mm512_storeu_si512(p, v); }
@@ -94,10 +113,14 @@ QUERNEL_INLINE void transpose(vf (&r)[VL]) {
     }
 #pragma GCC unroll 4
     for (int i = 0; i < VL; i += 4) {  // r[i + c] holds column c of four rows in each 128-bit part
-        r[i] = _mm512_castpd_ps(_mm512_maskz_unpacklo_pd((__mmask8)ALL, _mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
-        r[i + 1] = _mm512_castpd_ps(_mm512_maskz_unpackhi_pd((__mmask8)ALL, _mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
-        r[i + 2] = _mm512_castpd_ps(_mm512_maskz_unpacklo_pd((__mmask8)ALL, _mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
-        r[i + 3] = _mm512_castpd_ps(_mm512_maskz_unpackhi_pd((__mmask8)ALL, _mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+        r[i] = _mm512_castpd_ps(
+            _mm512_maskz_unpacklo_pd((__mmask8)ALL, _mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 1] = _mm512_castpd_ps(
+            _mm512_maskz_unpackhi_pd((__mmask8)ALL, _mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 2] = _mm512_castpd_ps(
+            _mm512_maskz_unpacklo_pd((__mmask8)ALL, _mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+        r[i + 3] = _mm512_castpd_ps(
+            _mm512_maskz_unpackhi_pd((__mmask8)ALL, _mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
     }
 #pragma GCC unroll 4
     for (int c = 0; c < 4; ++c) {

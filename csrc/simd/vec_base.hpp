@@ -1,4 +1,5 @@
-// The portable fallback: 4 lanes in the compiler's vector extension (GCC, Clang; any CPU). No FMA: outside the bit promise.
+// The portable fallback: 4 lanes in the compiler's vector extension (GCC, Clang; any CPU). No FMA: outside the bit
+// promise.
 #pragma once
 #include <cmath>
 #include <cstring>
@@ -61,9 +62,7 @@ QUERNEL_INLINE vm m_and(vm a, vm b) { return {a.m & b.m}; }
 QUERNEL_INLINE vm m_or(vm a, vm b) { return {a.m | b.m}; }
 QUERNEL_INLINE vm m_not(vm a) { return {~a.m}; }
 QUERNEL_INLINE bool any(vm m) { return (m.m[0] | m.m[1] | m.m[2] | m.m[3]) != 0; }
-QUERNEL_INLINE unsigned m_bits(vm m) {
-    return (unsigned)((m.m[0] & 1) | (m.m[1] & 2) | (m.m[2] & 4) | (m.m[3] & 8));
-}
+QUERNEL_INLINE unsigned m_bits(vm m) { return (unsigned)((m.m[0] & 1) | (m.m[1] & 2) | (m.m[2] & 4) | (m.m[3] & 8)); }
 
 QUERNEL_INLINE vi bits(vf v) { return (vi)v; }
 QUERNEL_INLINE vf floats(vi v) { return (vf)v; }
@@ -74,11 +73,29 @@ QUERNEL_INLINE vi andi(vi a, vi b) { return a & b; }
 QUERNEL_INLINE vi ori(vi a, vi b) { return a | b; }
 QUERNEL_INLINE vi xori(vi a, vi b) { return a ^ b; }
 template <int k>
-QUERNEL_INLINE vi shl(vi a) { return (vi)((vu)a << k); }
+QUERNEL_INLINE vi shl(vi a) {
+    return (vi)((vu)a << k);
+}
 template <int k>
-QUERNEL_INLINE vi shr(vi a) { return (vi)((vu)a >> k); }
+QUERNEL_INLINE vi shr(vi a) {
+    return (vi)((vu)a >> k);
+}
 template <int k>
-QUERNEL_INLINE vi sar(vi a) { return a >> k; }
+QUERNEL_INLINE vi sar(vi a) {
+    return a >> k;
+}
+QUERNEL_INLINE void mul_wide(vi a, vi b, vi& low, vi& high) {
+    uint32_t x[VL], y[VL], l[VL], h[VL];
+    std::memcpy(x, &a, sizeof(x));
+    std::memcpy(y, &b, sizeof(y));
+    for (int i = 0; i < VL; ++i) {
+        const uint64_t product = (uint64_t)x[i] * y[i];
+        l[i] = (uint32_t)product;
+        h[i] = (uint32_t)(product >> 32);
+    }
+    std::memcpy(&low, l, sizeof(l));
+    std::memcpy(&high, h, sizeof(h));
+}
 QUERNEL_INLINE vm eqi(vi a, vi b) { return {(vi)(a == b)}; }
 QUERNEL_INLINE vm gti(vi a, vi b) { return {(vi)(a > b)}; }
 QUERNEL_INLINE vi to_int(vf v) {
