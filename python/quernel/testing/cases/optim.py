@@ -67,7 +67,8 @@ CASES = [
     ),
 ]
 BIG = [normal(576, 128), normal(128), normal(3, 3, 64, 64), normal(64)]
+SQUARES = [uniform(576, 128, low=0.0), uniform(128, low=0.0), uniform(3, 3, 64, 64, low=0.0), uniform(64, low=0.0)]
 SPEED = [
     Case("sgd_update", "110k", (BIG, BIG, RATE, BIG, None), {"momentum": 0.9}),
-    Case("adam_update", "110k", (BIG, BIG, BIG, BIG, RATE, step(10), None, None)),
+    Case("adam_update", "110k", (BIG, BIG, BIG, SQUARES, RATE, step(10), None, None)),
 ]
