@@ -23,7 +23,7 @@ def main():
     print(HEAD, end="")
     for name in sorted(qn.kernels._index, key=lambda n: (qn.kernels._index[n], n)):
         k = getattr(qn.kernels, name)
-        view = getattr(k, "view", False)
+        view = k.view
         if not k.updates:
             importlib.import_module(f"quernel.ops.{k.module}")
         has_rule = not k.updates and autograd._RULES.get(name) is not None

@@ -37,7 +37,7 @@ def flat(values):
 
 def line(case):
     kernel = getattr(qn.kernels, case.op)
-    if getattr(kernel, "view", False) or kernel.native is None:
+    if kernel.view or kernel.native is None:
         return None
     arrays = case.make("float32")
     attrs = kernel.freeze(dict(case.attrs))

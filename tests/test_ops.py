@@ -67,7 +67,7 @@ def test_against_the_definition(engine, case):
     with engine:
         results = call(kernel, arrays, case.attrs)
         if (
-            not getattr(kernel, "view", False)
+            not kernel.view
             and {a.dtype.name for a in flat(arrays) if a is not None} <= NATIVE_DTYPES
         ):
             used = kernel.resolve(kernel.collect(tuple(arrays), {}), kernel.freeze(dict(case.attrs))).backend
@@ -99,7 +99,7 @@ def guarded(like, offset, step):
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in CASES if not (kernel_of(c).updates or getattr(kernel_of(c), "view", False))], ids=str
+    "case", [c for c in CASES if not (kernel_of(c).updates or kernel_of(c).view)], ids=str
 )
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 @pytest.mark.parametrize("step", [1, 2])

@@ -25,7 +25,7 @@ def test_every_native_op_has_a_kernel():
 @pytest.mark.parametrize("name", OPS)
 def test_native_and_numba_exist(name):
     k = kernel(name)
-    if getattr(k, "view", False):
+    if k.view:
         return
     assert k.numba is not None, f"{name}: no Numba fallback"
     assert k.native is not None, f"{name}: no native packer"
@@ -73,7 +73,7 @@ def test_ops_has_the_same_name(name):
 
 def test_speed_cases_name_real_ops():
     assert {c.op for c in speed_cases()} <= set(OPS)
-    rooms = {kernel(n).module for n in OPS if not getattr(kernel(n), "view", False)}
+    rooms = {kernel(n).module for n in OPS if not kernel(n).view}
     timed = {kernel(c.op).module for c in speed_cases()}
     assert rooms <= timed, f"rooms without a SPEED case: {rooms - timed}"
 

@@ -57,7 +57,7 @@ class Progbar:
                 self._values[name] = [total + value * step, weight + step]
         if finalize is None:
             finalize = self.target is not None and current >= self.target
-        if self.verbose == 1:
+        if self.verbose == 1 and (finalize or self._live()):
             now = time.perf_counter() - self._start
             if finalize or now - self._drawn >= self.interval:
                 self._drawn = now
@@ -66,6 +66,11 @@ class Progbar:
             total = current if self.target is None else self.target
             seconds = time.perf_counter() - self._start
             print(f"{current}/{total} - {seconds:.0f}s - {self._text(' - ')}", flush=True)
+
+    @staticmethod
+    def _live():
+        """Whether redrawing a line makes sense: a terminal or a notebook; a file or a pipe gets the last state only."""
+        return sys.stdout.isatty() or "ipykernel" in sys.modules
 
     def add(self, n, values=None):
         """Counts `n` more steps."""
