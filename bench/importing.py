@@ -22,7 +22,9 @@ def main():
             if run:  # the first round fills the page cache
                 samples.append(1e3 * (time.perf_counter() - start))
     for name, samples in times.items():
-        print(f"{name:<8} median {statistics.median(samples):6.1f} ms  min {min(samples):6.1f}  max {max(samples):6.1f}")
+        print(
+            f"{name:<8} median {statistics.median(samples):6.1f} ms  min {min(samples):6.1f}  max {max(samples):6.1f}"
+        )
     print(f"difference of the medians {statistics.median(times['quernel']) - statistics.median(times['numpy']):.1f} ms")
 
 

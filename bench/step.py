@@ -2,7 +2,8 @@
 
     python bench/step.py [--rounds 7] [--steps 20] [--threads N] [--json FILE]
 
-A step is: forward, sparse categorical cross-entropy, gradients, Adam (PyTorch: zero_grad, forward, cross_entropy, backward, Adam).
+A step is: forward, sparse categorical cross-entropy, gradients, Adam (PyTorch: zero_grad, forward, cross_entropy,
+backward, Adam).
 Each round times a block of steps of every contestant in turn and a sentinel, a 256-cubed gemm on one thread from L2, whose speed
 shows how noisy the machine was. PyTorch runs at its best: same threads, contiguous and channels_last both, set_to_none.
 """
@@ -13,7 +14,9 @@ import os
 import statistics
 import time
 
-os.environ.setdefault("OMP_PROC_BIND", "true")  # without it a thread waits about 1 ms after torch's backward (one libgomp)
+os.environ.setdefault(
+    "OMP_PROC_BIND", "true"
+)  # without it a thread waits about 1 ms after torch's backward (one libgomp)
 
 import numpy as np
 
@@ -102,7 +105,9 @@ def main():
         contestants["torch contiguous"] = torch_step(False)
         contestants["torch channels_last"] = torch_step(True)
         print(f"torch {torch.__version__}")
-    print(f"quernel {qn.__version__}, {qn.backend.isa()}, {threads} threads; {options.rounds} rounds of {options.steps} steps")
+    print(
+        f"quernel {qn.__version__}, {qn.backend.isa()}, {threads} threads; {options.rounds} rounds of {options.steps} steps"
+    )
     contestants["sentinel"] = sentinel()
     times = {name: [] for name in contestants}
     for step in contestants.values():
@@ -123,7 +128,9 @@ def main():
         ratio = f"  quernel takes {medians['quernel'] / medians[name]:.2f} of it" if name.startswith("torch") else ""
         print(f"{name:<20} median {medians[name]:7.3f} ms  min {min(rounds):7.3f}  max {max(rounds):7.3f}{ratio}")
     gflops = 2 * 256**3 / medians["sentinel"] / 1e6
-    print(f"sentinel: {gflops:.0f} GFLOP/s in the median round, {2 * 256**3 / min(times['sentinel']) / 1e6:.0f} in the best")
+    print(
+        f"sentinel: {gflops:.0f} GFLOP/s in the median round, {2 * 256**3 / min(times['sentinel']) / 1e6:.0f} in the best"
+    )
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"threads": threads, "isa": qn.backend.isa(), "ms": times}, file, indent=1)

@@ -85,9 +85,14 @@ def main():
             command = [sys.executable, __file__, "--one", name, "--epochs", str(options.epochs), "--seed", str(run)]
             text = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
             results[name].append((float(text[-2]), float(text[-1])))
-            print(f"run {run} {name:<8} {results[name][-1][0]:6.2f} s  test accuracy {100 * results[name][-1][1]:.2f} %", flush=True)
+            print(
+                f"run {run} {name:<8} {results[name][-1][0]:6.2f} s  test accuracy {100 * results[name][-1][1]:.2f} %",
+                flush=True,
+            )
     seconds = {name: statistics.median(s for s, _ in rows) for name, rows in results.items()}
-    print(f"median: quernel {seconds['quernel']:.2f} s, torch {seconds['torch']:.2f} s, ratio {seconds['quernel'] / seconds['torch']:.2f}")
+    print(
+        f"median: quernel {seconds['quernel']:.2f} s, torch {seconds['torch']:.2f} s, ratio {seconds['quernel'] / seconds['torch']:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-// bits: prints a hash of every output of every case in tests/bits_cases.txt, without Python. Linked with one ISA's kernels.
+// bits: prints a hash of every output of every case in tests/bits_cases.txt, without Python. Linked with one ISA's
+// kernels.
 //
 //   bits_avx512 tests/bits_cases.txt            prints "case hash" lines, the content of tests/bits.txt
 //   bits_avx512 tests/bits_cases.txt bits.txt   compares with a file; exit 1 and the names where a hash differs
 //
 // The hashes are public API (docs/numerics.md): the same for avx2 and avx512 and for every compiler.
 // A line of the case file:  name op | view view ... | view ... | ints | floats
-// with a view  dtype:AxBxC:kind:low:high[:v,v,...]  ("-" for an absent input); the first group are inputs, the second outputs
-// (kind "none", or the initial content of an array that the op updates in place).
+// with a view  dtype:AxBxC:kind:low:high[:v,v,...]  ("-" for an absent input); the first group are inputs, the second
+// outputs (kind "none", or the initial content of an array that the op updates in place).
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -61,11 +62,20 @@ struct Buffer {
 
 static void put(Buffer& b, size_t i, double value) {
     switch (b.view.dtype) {
-        case F32: b.view.as<float>()[i] = (float)value; break;
-        case F64: b.view.as<double>()[i] = value; break;
-        case I32: b.view.as<int32_t>()[i] = (int32_t)value; break;
-        case I64: b.view.as<int64_t>()[i] = (int64_t)value; break;
-        default: b.bytes[i] = (unsigned char)value;
+        case F32:
+            b.view.as<float>()[i] = (float)value;
+            break;
+        case F64:
+            b.view.as<double>()[i] = value;
+            break;
+        case I32:
+            b.view.as<int32_t>()[i] = (int32_t)value;
+            break;
+        case I64:
+            b.view.as<int64_t>()[i] = (int64_t)value;
+            break;
+        default:
+            b.bytes[i] = (unsigned char)value;
     }
 }
 

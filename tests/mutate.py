@@ -40,8 +40,24 @@ def build(scratch, log):
 
 def red(scratch, tests, log):
     """Whether pytest fails (exit status 1) on the scratch copy."""
-    env = {**os.environ, "PYTHONPATH": str(scratch / "python"), "QUERNEL_DEVELOPMENT": "1", "NUMBA_DISABLE_CACHING": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:benchmark", *tests.split()]
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(scratch / "python"),
+        "QUERNEL_DEVELOPMENT": "1",
+        "NUMBA_DISABLE_CACHING": "1",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:benchmark",
+        *tests.split(),
+    ]
     status = subprocess.run(command, cwd=scratch, env=env, stdout=log, stderr=log).returncode
     if status not in (0, 1):
         raise SystemExit(f"pytest ended with status {status}; see {log.name}")

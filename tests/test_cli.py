@@ -26,7 +26,14 @@ def test_bad_arguments(bad, capsys):
 
 
 def test_demo_ends_with_the_accuracy(tmp_path):
-    command = [sys.executable, "-c", "import sys; from quernel.cli import main; sys.exit(main())", "demo", "--epochs", "1"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from quernel.cli import main; sys.exit(main())",
+        "demo",
+        "--epochs",
+        "1",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     last = done.stdout.strip().splitlines()[-1]

@@ -41,7 +41,9 @@ def agree(kernel, arrays, attrs, k):
             assert_close(kernel(*arrays, **attrs), want, 2 * EPS * (k + 1) * scale, f"{kernel.name} {attrs}")
 
 
-@given(seeds, st.integers(0, 40), st.integers(0, 70), st.integers(0, 40), st.booleans(), st.booleans(), one, st.booleans())
+@given(
+    seeds, st.integers(0, 40), st.integers(0, 70), st.integers(0, 40), st.booleans(), st.booleans(), one, st.booleans()
+)
 def test_gemm(seed, m, k, n, ta, tb, step, flip):
     a = normal(seed, *((k, m) if ta else (m, k)))
     b = normal(seed + 1, *((n, k) if tb else (k, n)))
@@ -101,7 +103,9 @@ def test_pool(seed, name, n, size, pool, strides, padding, c):
     st.booleans(),
 )
 def test_reductions(seed, name, shape, data, keepdims, step, flip):
-    axes = data.draw(st.one_of(st.none(), st.sets(st.integers(0, len(shape) - 1), min_size=1).map(lambda s: tuple(sorted(s)))))
+    axes = data.draw(
+        st.one_of(st.none(), st.sets(st.integers(0, len(shape) - 1), min_size=1).map(lambda s: tuple(sorted(s))))
+    )
     x = strided(normal(seed, *shape), step, flip)
     agree(getattr(qn.kernels, name), [x], {"axis": axes, "keepdims": keepdims}, x.size)
 

@@ -66,10 +66,7 @@ def test_against_the_definition(engine, case):
     expected = expected_of(kernel, arrays, case.attrs)
     with engine:
         results = call(kernel, arrays, case.attrs)
-        if (
-            not kernel.view
-            and {a.dtype.name for a in flat(arrays) if a is not None} <= NATIVE_DTYPES
-        ):
+        if not kernel.view and {a.dtype.name for a in flat(arrays) if a is not None} <= NATIVE_DTYPES:
             used = kernel.resolve(kernel.collect(tuple(arrays), {}), kernel.freeze(dict(case.attrs))).backend
             assert used == engine.backend, kernel.explain(*arrays, **case.attrs)
     check(case, arrays, results, expected)
@@ -98,9 +95,7 @@ def guarded(like, offset, step):
     return buffer, view[..., ::step] if shape else view
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in CASES if not (kernel_of(c).updates or kernel_of(c).view)], ids=str
-)
+@pytest.mark.parametrize("case", [c for c in CASES if not (kernel_of(c).updates or kernel_of(c).view)], ids=str)
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 @pytest.mark.parametrize("step", [1, 2])
 def test_out_and_guard_bytes(engine, case, step):

@@ -18,7 +18,9 @@ def child(code, **env):
     for name, value in env.items():
         if value is None:
             full.pop(name)
-    return subprocess.run([sys.executable, "-c", code], env=full, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        [sys.executable, "-c", code], env=full, capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 COUNT = "import quernel as qn; print(qn.get_num_threads(), qn.backend.thread_source())"

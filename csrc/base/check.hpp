@@ -27,14 +27,16 @@ inline bool same_shape(const View& a, const View& b) {
     return true;
 }
 
-// How many ranks pay: a warm region costs 1-3 us and a barrier 0.5 us, so a second rank must save about 4 us (wake_us = 8).
-// The estimate uses 60 GFLOP/s and 20 GB/s a rank: a pure function of the work, never of a clock.
+// How many ranks pay: a warm region costs 1-3 us and a barrier 0.5 us, so a second rank must save about 4 us (wake_us =
+// 8). The estimate uses 60 GFLOP/s and 20 GB/s a rank: a pure function of the work, never of a clock.
 inline int worth(const Call& call, int64_t pieces) {
     int64_t ranks = call.threads;
     if (call.wake_us > 0) {
         const double us = call.flops / 60e3 + call.bytes / 20e3;
-        if (us < call.wake_us) ranks = 1;
-        else if (us < ranks * call.wake_us / 2) ranks = (int64_t)(us / (call.wake_us / 2));
+        if (us < call.wake_us)
+            ranks = 1;
+        else if (us < ranks * call.wake_us / 2)
+            ranks = (int64_t)(us / (call.wake_us / 2));
     }
     if (ranks > pieces) ranks = pieces;
     return ranks < 1 ? 1 : (int)ranks;
@@ -44,9 +46,7 @@ struct Range {
     int64_t begin, end;
 };
 // The fixed mapping of n pieces to ranks: contiguous, sizes differ by at most one.
-inline Range split(int64_t n, int rank, int size) {
-    return {n * rank / size, n * (rank + 1) / size};
-}
+inline Range split(int64_t n, int rank, int size) { return {n * rank / size, n * (rank + 1) / size}; }
 inline Range split(int64_t n, const Team& team) { return split(n, team.rank, team.size); }
 
 constexpr int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }

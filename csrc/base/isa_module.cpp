@@ -1,4 +1,5 @@
-// The init symbol of one _core_<isa>, compiled with baseline flags: it checks the CPU before any other code of the module can run.
+// The init symbol of one _core_<isa>, compiled with baseline flags: it checks the CPU before any other code of the
+// module can run.
 #include <Python.h>
 
 #include "base/op.hpp"
@@ -28,8 +29,14 @@ static int exec(PyObject* module) {
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(exec)}, {0, nullptr}};
-static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, QUERNEL_NAME, "quernel kernels for " QUERNEL_TEXT(QUERNEL_ISA), 0, nullptr, slots,
-    nullptr, nullptr, nullptr};
+static PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                                 QUERNEL_NAME,
+                                 "quernel kernels for " QUERNEL_TEXT(QUERNEL_ISA),
+                                 0,
+                                 nullptr,
+                                 slots,
+                                 nullptr,
+                                 nullptr,
+                                 nullptr};
 
 PyMODINIT_FUNC QUERNEL_JOIN(PyInit__core_, QUERNEL_ISA)(void) { return PyModuleDef_Init(&definition); }

@@ -8,7 +8,8 @@
 //                  It may run with team.size <= call.ranks (a busy team runs alone) and must give the same bits.
 //                  An index out of range sets *team.bad_index and writes something harmless; the caller raises.
 //
-// Eager execution is prepare + run; a plan keeps prepared calls and runs them many times, so after prepare the call is read only.
+// Eager execution is prepare + run; a plan keeps prepared calls and runs them many times, so after prepare the call is
+// read only.
 #pragma once
 #include "base/view.hpp"
 
@@ -17,8 +18,8 @@ namespace quernel {
 struct Team {
     int rank;
     int size;
-    int32_t* bad_index;       // set to 1 when an index is out of range
-    void (*wait)(void* self); // null in a team of one
+    int32_t* bad_index;        // set to 1 when an index is out of range
+    void (*wait)(void* self);  // null in a team of one
     void* self;
 
     // Every rank of the team must reach the same barriers. A team of one enters no threading code.
@@ -32,16 +33,16 @@ struct Call {
     const View* in;
     const View* out;
     int32_t n_in, n_out;
-    const int64_t* ints;   // attributes, in the order the op's header documents
+    const int64_t* ints;  // attributes, in the order the op's header documents
     const double* floats;
     int32_t n_ints, n_floats;
-    int32_t threads;       // upper bound for ranks
-    double wake_us;        // work below this many microseconds stays on one rank (0 in tests: always share)
+    int32_t threads;  // upper bound for ranks
+    double wake_us;   // work below this many microseconds stays on one rank (0 in tests: always share)
 
     // From prepare.
     int32_t ranks;
-    int64_t scratch;       // bytes for the whole team, 64-byte aligned, contents undefined
-    double flops, bytes;   // work, for the profiler and the choice of ranks
+    int64_t scratch;      // bytes for the whole team, 64-byte aligned, contents undefined
+    double flops, bytes;  // work, for the profiler and the choice of ranks
     char error[256];
     alignas(64) unsigned char state[1024];
 

@@ -19,8 +19,8 @@ constexpr size_t SMALL = size_t(1) << 20;
 constexpr size_t MAX_CACHED = size_t(512) << 20;  // large blocks kept for reuse
 
 struct Block {
-    void* start;   // what the caller got
-    void* base;    // what was mapped
+    void* start;  // what the caller got
+    void* base;   // what was mapped
 };
 
 struct State {

@@ -1,4 +1,5 @@
-// CPU detection in baseline code: CPUID and XGETBV on x86, compile-time facts elsewhere. Header only: _core and every ISA module use it.
+// CPU detection in baseline code: CPUID and XGETBV on x86, compile-time facts elsewhere. Header only: _core and every
+// ISA module use it.
 #pragma once
 #include <cstring>
 

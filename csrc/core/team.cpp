@@ -30,7 +30,8 @@ std::atomic<bool> forked{false};
 std::atomic<int64_t> regions{0};
 std::string source;
 
-// Subnormals are zero while a kernel runs (a subnormal FMA is 37 times slower here); the caller's state comes back after.
+// Subnormals are zero while a kernel runs (a subnormal FMA is 37 times slower here); the caller's state comes back
+// after.
 struct FlushSubnormals {
 #if defined(__SSE2__)
     unsigned saved = _mm_getcsr();

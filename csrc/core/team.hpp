@@ -11,14 +11,14 @@ namespace quernel {
 int32_t run_call(const Op& op, const Call& call, char* scratch);
 
 int num_threads();
-void set_num_threads(int n);       // n >= 1
+void set_num_threads(int n);  // n >= 1
 struct ThreadChoice {
     int count;
-    std::string source;            // where the number came from, for `quernel info`
+    std::string source;  // where the number came from, for `quernel info`
 };
-ThreadChoice default_threads();    // QUERNEL_NUM_THREADS > OMP_NUM_THREADS > min(affinity, cgroup quota, physical cores)
+ThreadChoice default_threads();  // QUERNEL_NUM_THREADS > OMP_NUM_THREADS > min(affinity, cgroup quota, physical cores)
 std::string thread_source();
 bool has_openmp();
-int64_t regions_opened();          // how often threads were woken, for tests
+int64_t regions_opened();  // how often threads were woken, for tests
 
 }  // namespace quernel

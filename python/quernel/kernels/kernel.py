@@ -13,7 +13,8 @@ called with arrays it checks, asks the backends along the chain, and returns arr
 * `shape(*inputs, **attrs) -> Spec | tuple[Spec]` sees anything with `.shape` (entries may be None when symbolic) and `.dtype`;
   it raises ValueError or TypeError naming expected, received and the fix. It never sees array data.
 * `native(*inputs, **attrs) -> (ints, floats)` flattens the attributes for the op of the same name in csrc/ops.def, or raises
-  `Decline(reason)`. It sees shapes and dtypes; its answer is cached by them. Float inputs other than float32 are declined already.
+  `Decline(reason)`. It sees shapes and dtypes; its answer is cached by them. Float inputs other than float32 are declined
+  already.
 * `numba(outs, *inputs, **attrs)` fills the tuple of C-contiguous `outs` by loops decorated with `@jit`. To keep compile time
   down it brings inputs to one layout and rank (`np.ascontiguousarray`, `reshape`) before calling them.
 * `variadic` names inputs that are lists of arrays; natively they are flattened in order.

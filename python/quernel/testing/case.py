@@ -1,11 +1,12 @@
 """Case: one call of one op, with inputs made from a seed and a tolerance derived from the arithmetic.
 
-Each `testing/cases/<room>.py` has a list CASES, which tests, benches and users read, and a list SPEED of cases that only benches time.
+Each `testing/cases/<room>.py` has a list CASES, which tests, benches and users read, and a list SPEED of cases that only
+benches time.
 """
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Callable
 
 import numpy as np
 
