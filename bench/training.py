@@ -90,9 +90,8 @@ def main():
                 flush=True,
             )
     seconds = {name: statistics.median(s for s, _ in rows) for name, rows in results.items()}
-    print(
-        f"median: quernel {seconds['quernel']:.2f} s, torch {seconds['torch']:.2f} s, ratio {seconds['quernel'] / seconds['torch']:.2f}"
-    )
+    ours, theirs = seconds["quernel"], seconds["torch"]
+    print(f"median: quernel {ours:.2f} s, torch {theirs:.2f} s, ratio {ours / theirs:.2f}")
 
 
 if __name__ == "__main__":
