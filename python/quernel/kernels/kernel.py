@@ -343,7 +343,11 @@ class Kernel:
             outs = self._check_out(out, resolved, arrays)
         if resolved.backend == "native":
             call, isa, op, ints, floats = resolved.payload
-            call(isa, op, self._flat(arrays), outs, ints, floats, out is not None)
+            try:
+                call(isa, op, self._flat(arrays), outs, ints, floats, out is not None)
+            except IndexError:
+                self.definition(*arrays, **attrs)  # raises with the range expected and the index received
+                raise
         elif resolved.backend == "numba":
             fresh = outs if out is None else tuple(np.empty(s.shape, s.dtype) for s in resolved.outs)
             resolved.payload(fresh, *arrays, **attrs)

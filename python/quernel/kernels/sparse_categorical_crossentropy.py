@@ -40,8 +40,12 @@ def _dx_native(dy, target, output, from_logits):
 
 
 def _check_labels(name, target, output):
-    if target.size and (target.min() < 0 or target.max() >= output.shape[-1]):
-        raise IndexError(f"{name}: an index is out of range")
+    bad = (target < 0) | (target >= output.shape[-1])
+    if bad.any():
+        raise IndexError(
+            f"{name}: an index is out of range: expected labels in [0, {output.shape[-1]}), the last axis of output, "
+            f"received {target[bad][0]}"
+        )
 
 
 @jit
