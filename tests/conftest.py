@@ -1,6 +1,7 @@
 """What every test file shares: threads, the oracle mark, skips that must be expected, hypothesis settings."""
 
 import fnmatch
+import importlib.util
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import hypothesis
 import pytest
 
 import quernel as qn
+
+collect_ignore = [] if importlib.util.find_spec("torch") else ["test_oracle.py"]
 
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
