@@ -107,6 +107,14 @@ def test_subsets_and_several_dtypes():
     assert b.numpy()[0] < 0.4
 
 
+def test_gradients_may_be_arrays():
+    v = qn.Variable([1.0, 2.0])
+    optimizer = qn.optimizers.SGD(0.5)
+    optimizer.apply_gradients([(np.array([1.0, 2.0]), v)])
+    optimizer.apply_gradients([([1.0, 1.0], v)])
+    np.testing.assert_array_equal(v.numpy(), [0.0, 0.5])
+
+
 def test_errors():
     a, b = qn.Variable([1.0]), qn.Variable([1.0])
     g = qn.constant([1.0])

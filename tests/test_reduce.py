@@ -82,6 +82,15 @@ def test_the_first_of_equal_elements_wins(engine, n):
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("name", ["max", "min", "argmax", "argmin"])
+def test_nothing_reduced_to_nothing(engine, name):
+    kernel = getattr(k, name)
+    with engine:
+        assert kernel(np.zeros((3, 0, 0, 2), "float32"), axis=1).shape == (3, 0, 2)
+        assert kernel(np.zeros((0, 4), "float32"), axis=1, keepdims=True).shape == (0, 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_empty_rows(engine):
     x = np.zeros((3, 0), "float32")
     with engine:

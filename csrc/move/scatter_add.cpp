@@ -73,6 +73,7 @@ void scatter_typed(const Call& c, const Team& team) {
                 for (int64_t j = 0; j < columns; ++j)
                     to[block.to + r * y.stride[axis] + line.to + j * inner.to[inner.rank - 1]] = 0;
         }
+        if (count == 0) continue;  // an Odometer needs a nest that is not empty
         Odometer at(index, indices.rank, 0);
         for (int64_t k = 0; k < count; ++k, at.next()) {
             int64_t i = index_at(indices, at.from);

@@ -90,6 +90,8 @@ def argmax(x, *, axis=None, keepdims=False):
         >>> qn.kernels.argmax(np.array([[1, 7, 7], [5, 3, 0]], "float32"), axis=-1)
         array([1, 0], dtype=int32)
     """
+    if x.size == 0:  # then the result is empty too; NumPy refuses an empty axis all the same
+        return np.empty(folded_shape("argmax", x.shape, axis, keepdims), np.int32)
     return np.argmax(x, axis=axis, keepdims=keepdims)
 
 
@@ -114,4 +116,6 @@ def argmin(x, *, axis=None, keepdims=False):
         >>> qn.kernels.argmin(np.array([[1, 7, 7], [5, 3, 0]], "float32"), axis=-1)
         array([0, 2], dtype=int32)
     """
+    if x.size == 0:
+        return np.empty(folded_shape("argmin", x.shape, axis, keepdims), np.int32)
     return np.argmin(x, axis=axis, keepdims=keepdims)

@@ -221,6 +221,8 @@ def max(x, *, axis=None, keepdims=False):
         >>> qn.kernels.max(np.array([[1, 7], [3, 5]], "float32"), axis=0)
         array([3., 7.], dtype=float32)
     """
+    if x.size == 0:  # then the result is empty too; NumPy refuses an empty axis all the same
+        return np.empty(folded_shape("max", x.shape, axis, keepdims), x.dtype)
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
@@ -244,6 +246,8 @@ def min(x, *, axis=None, keepdims=False):
         >>> qn.kernels.min(np.array([[1, 7], [3, 5]], "float32"), axis=0)
         array([1., 5.], dtype=float32)
     """
+    if x.size == 0:
+        return np.empty(folded_shape("min", x.shape, axis, keepdims), x.dtype)
     return np.min(x, axis=axis, keepdims=keepdims)
 
 

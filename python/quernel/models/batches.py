@@ -92,6 +92,8 @@ class ArrayBatches:
     repeats = True
 
     def __init__(self, x, y=None, sample_weight=None, batch_size=None, shuffle=False, class_weight=None):
+        if x is None:
+            raise ValueError("x: expected arrays or an iterable of batches, received None")
         x, y = to_arrays(x, "x"), to_arrays(y, "y")
         sample_weight = to_arrays(sample_weight, "sample_weight")
         if class_weight:
@@ -108,11 +110,12 @@ class ArrayBatches:
         self.size = sizes.pop()
         if not self.size:
             raise ValueError("x: expected at least one sample, received none")
-        self.batch_size = 32 if batch_size is None else batch_size
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
+        batch_size = 32 if batch_size is None else batch_size
+        if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(f"batch_size: expected an int of at least 1, received {batch_size!r}")
         if not isinstance(shuffle, bool):
             raise ValueError(f"shuffle: expected True or False, received {shuffle!r}")
+        self.batch_size = int(batch_size)
         self.shuffle = shuffle
         self.num_batches = math.ceil(self.size / self.batch_size)
 

@@ -52,14 +52,17 @@ class CompileLoss:
 
     def _targets(self, y_true, names, wanted):
         targets = flatten_like(y_true, names, "y")
-        if len(targets) == len(names):
-            return targets
-        if len(targets) == len(wanted):  # targets only for the outputs that have a loss
-            full = [None] * len(names)
-            for i, target in zip(wanted, targets):
-                full[i] = target
-            return full
-        raise ValueError(f"y: expected {len(names)} targets, one for each output, received {len(targets)}")
+        if len(targets) != len(names):
+            if len(targets) != len(wanted):
+                raise ValueError(f"y: expected {len(names)} targets, one for each output, received {len(targets)}")
+            given, targets = targets, [None] * len(names)  # targets only for the outputs that have a loss
+            for i, target in zip(wanted, given):
+                targets[i] = target
+        for i in wanted:
+            if targets[i] is None:
+                what = "y" if names[i] is None or len(names) == 1 else f"y[{names[i]!r}]"
+                raise ValueError(f"{what}: expected targets for the loss that compile was given, received None")
+        return targets
 
     def _build(self, y_true, outputs, names):
         identifiers = self._loss

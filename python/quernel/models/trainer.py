@@ -365,18 +365,20 @@ class Trainer:
         return predictions.result()
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
-        """One update with this batch. The values returned count on from call to call until reset_metrics().
+        """One update with this batch. The metrics start anew, as in an epoch of one batch.
 
         Returns:
             The loss, or a list of the loss and the metrics, or a dict.
         """
         self._assert_compiled("train_on_batch")
+        self.reset_metrics()
         logs = floats(self.train_step(_one_batch(x, y, sample_weight, class_weight)))
         return logs if return_dict else self._in_order(logs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """The loss and metrics of this batch. The values count on from call to call until reset_metrics()."""
+        """The loss and metrics of this batch alone."""
         self._assert_compiled("test_on_batch")
+        self.reset_metrics()
         logs = floats(self.test_step(_one_batch(x, y, sample_weight)))
         return logs if return_dict else self._in_order(logs)
 

@@ -6,6 +6,7 @@ import warnings
 from .. import initializers, ops
 from ..dtypes import floatx
 from ..naming import auto_name, name_scope
+from ..tensor import as_tensor
 from ..variable import Variable
 
 
@@ -166,7 +167,7 @@ class Optimizer:
             ValueError: no gradient at all; a variable that the optimizer was not built with; lists that differ in
                 length.
         """
-        grads = list(grads)
+        grads = [None if g is None else as_tensor(g, "apply: gradient") for g in grads]
         if not grads:
             return
         if trainable_variables is None:
