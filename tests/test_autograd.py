@@ -122,6 +122,7 @@ def test_every_read_counts():
         a = x * 1
         x.assign([5.0])
         y = a + x * 10 + x
+    assert values(y) == [2 + 50 + 5]
     assert values(tape.gradient(y, x)) == [12]
 
 

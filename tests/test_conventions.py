@@ -117,3 +117,13 @@ def test_bits_cases_are_current():
     assert names == [line.split()[0] for line in text.splitlines()], (
         "tests/bits.txt and tests/bits_cases.txt differ in cases"
     )
+
+
+def test_mutants_fit_the_sources():
+    lines = [x for x in (TOP / "tests" / "mutants.txt").read_text().splitlines() if x and not x.startswith("#")]
+    assert len(lines) == len({x.split(" | ")[0] for x in lines}) == 20, "tests/mutants.txt: expected 20 mutants"
+    for line in lines:
+        name, file, old, new, tests = line.split(" | ")
+        count = (TOP / file).read_text().count(old)
+        assert count == 1 and old != new, f"mutant {name}: {file} holds {old!r} {count} times, expected once"
+        assert all((TOP / t).exists() for t in tests.split() if t.startswith("tests/")), f"mutant {name}: {tests}"

@@ -97,6 +97,8 @@ def test_ranks_are_matched():
     close(qn.losses.BinaryCrossentropy()([1, 0], [[0.5], [0.5]]), LOG(2))
     y = np.zeros((2, 3, 1), "float32")
     close(qn.losses.MeanSquaredError(reduction="none")(y, y + 1), np.ones((2, 3)))
+    close(qn.losses.MeanSquaredError()(y, y + 2), 4.0)  # the mean is over all positions, not over the batch alone
+    close(qn.losses.MeanSquaredError(reduction="mean")(y, y + 2), 4.0)
     close(qn.losses.MeanSquaredError(reduction="none")(y, y + 1, sample_weight=[1.0, 2.0]), [[1] * 3, [2] * 3])
 
 

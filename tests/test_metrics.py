@@ -42,6 +42,7 @@ def test_accuracies():
     assert float(qn.metrics.Accuracy()([1, 2, 3, 4], [0, 2, 3, 4])) == 0.75
     assert float(qn.metrics.BinaryAccuracy()([[1], [1], [0], [0]], [[0.98], [1], [0], [0.6]])) == 0.75
     assert float(qn.metrics.BinaryAccuracy(threshold=0.7)([1, 1, 0, 0], [[0.98], [1], [0], [0.6]])) == 1.0
+    assert float(qn.metrics.BinaryAccuracy()([[0], [1]], [[0.5], [0.6]])) == 1  # the threshold itself counts as 0
     p = [[0.1, 0.6, 0.3], [0.05, 0.95, 0]]
     assert float(qn.metrics.SparseCategoricalAccuracy()([2, 1], p)) == 0.5
     assert float(qn.metrics.SparseCategoricalAccuracy()([[2], [1]], p)) == 0.5

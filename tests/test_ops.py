@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import quernel as qn
+from quernel.kernels.kernel import spec
 from quernel.testing import assert_close, assert_same_bits, each_isa, engines
 from quernel.testing.cases import all_cases
 
@@ -218,3 +219,38 @@ def test_integers_are_exact(engine, case):
         results = call(kernel, arrays, case.attrs)
     for got, want in zip(results, expected):
         assert np.array_equal(got.astype(np.float64), want.astype(np.float64)), f"{case}: integers must be exact"
+
+
+def open_batch(value, size):
+    """The Spec of an array whose first axis is open where it has `size` elements."""
+    if value is None or isinstance(value, list):
+        return value if value is None else [open_batch(v, size) for v in value]
+    shape = value.shape
+    return spec((None, *shape[1:]) if shape and shape[0] == size else shape, value.dtype)
+
+
+def forward_cases():
+    """Cases of what models are made of: gradients and random numbers never meet an open batch."""
+    for case in CASES:
+        kernel = kernel_of(case)
+        gradient = case.op.endswith(("_dx", "_dw", "_gather")) or case.op == "scatter_add"
+        if kernel.updates or gradient or not case.inputs or kernel.inputs[0] == "state":
+            continue
+        yield case
+
+
+@pytest.mark.parametrize("case", list(forward_cases()), ids=str)
+def test_shape_rules_take_an_open_batch(case):
+    """With None for the first size of the data: the same rank, dtype and sizes, or None, as with the size itself."""
+    kernel = kernel_of(case)
+    arrays, attrs = case.make("float32"), kernel.freeze(dict(case.attrs))
+    first = flat(arrays[:1])[0] if flat(arrays[:1]) else None
+    if first is None or not first.ndim or first.shape[0] == 1:
+        return
+    expected = kernel.specs(arrays, attrs)
+    data = [name not in ("w", "state") for name in kernel.inputs]
+    for chosen in ([True] + [False] * len(data), data):
+        inputs = [open_batch(a, first.shape[0]) if c else a for a, c in zip(arrays, chosen)]
+        for got, want in zip(kernel.specs(inputs, attrs), expected):
+            assert got.dtype == want.dtype and len(got.shape) == len(want.shape)
+            assert all(g in (None, w) for g, w in zip(got.shape, want.shape)), f"{got.shape} for {want.shape}"
