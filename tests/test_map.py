@@ -198,6 +198,14 @@ def gradients(function, *values, dtype="float32"):
     return [None if g is None else g.numpy().tolist() for g in tape.gradient(y, xs)]
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_negative_integer_exponents_are_refused(engine, dtype):
+    base = np.array([2, 3], dtype)
+    assert qn.kernels.power(base, np.array([3, 0], dtype)).tolist() == [8, 1]
+    with pytest.raises(ValueError, match="x2: expected integer exponents of at least 0, received -1"):
+        qn.kernels.power(base, np.array([3, -1], dtype))
+
+
 def test_gradient_of_a_tie_goes_to_the_first():
     assert gradients(qn.ops.maximum, [1, 2, 3], [3, 2, 1]) == [[0, 1, 1], [1, 0, 0]]
     assert gradients(qn.ops.minimum, [1, 2, 3], [3, 2, 1]) == [[1, 1, 0], [0, 0, 1]]

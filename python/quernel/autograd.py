@@ -272,7 +272,7 @@ class GradientTape:
             self._clear()
             self._variables = variables
         readers = [[s] if not hasattr(s, "__quernel_tensor__") else reads.get(id(s), []) for s in flat]
-        grads = self._seed(ops, targets, output_gradients, target)
+        grads = self._seed(ops, targets, output_gradients)
         wanted = {id(r) for group in readers for r in group}
         _backward(ops, nodes, grads, wanted)
         results = []
@@ -295,7 +295,7 @@ class GradientTape:
             raise TypeError(f"target: expected a Tensor or Variable, received {type(value).__name__}")
         return value
 
-    def _seed(self, ops, targets, output_gradients, structure):
+    def _seed(self, ops, targets, output_gradients):
         if output_gradients is None:
             starts = [None] * len(targets)
         else:

@@ -123,7 +123,19 @@ def _power(x1, x2):
     return x1**x2
 
 
-@kernel(shape=binary("power", NUMBERS), native=_floats_only, numba=_power.fill)
+def _check_exponents(x2):
+    if x2.dtype.kind == "i" and x2.size and x2.min() < 0:
+        raise ValueError(
+            f"power: x2: expected integer exponents of at least 0, received {x2.min()}; cast both to a float dtype first"
+        )
+
+
+def _power_numba(outs, x1, x2):
+    _check_exponents(x2)
+    _power.fill(outs, x1, x2)
+
+
+@kernel(shape=binary("power", NUMBERS), native=_floats_only, numba=_power_numba)
 def power(x1, x2):
     """Powers with broadcasting: y[i] = x1[i] ** x2[i].
 
@@ -137,7 +149,7 @@ def power(x1, x2):
         Array of the broadcast shape and the inputs' dtype.
 
     Raises:
-        ValueError: shapes do not broadcast. TypeError: dtypes differ.
+        ValueError: shapes do not broadcast; a negative integer exponent. TypeError: dtypes differ.
 
     Example:
         >>> import numpy as np, quernel as qn
@@ -145,6 +157,7 @@ def power(x1, x2):
         >>> qn.kernels.power(a, b)
         array([8., 3.], dtype=float32)
     """
+    _check_exponents(x2)
     return np.power(x1, x2)
 
 
