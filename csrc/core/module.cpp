@@ -3,6 +3,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -83,14 +86,28 @@ Span span_of(const View& v) {
 }
 bool overlap(const Span& a, const Span& b) { return a.begin < b.end && b.begin < a.end; }
 
-// Outputs that the caller supplied: no zero strides, no overlap with an input or with each other.
+// Whether elements of one array may share memory: an axis steps over less than the axes of smaller steps reach.
+bool overlaps_itself(const View& v) {
+    ptrdiff_t reach = 0;  // of the axes seen so far, in elements
+    int axes[MAX_RANK];
+    std::iota(axes, axes + v.rank, 0);
+    std::sort(axes, axes + v.rank, [&](int a, int b) { return std::abs(v.stride[a]) < std::abs(v.stride[b]); });
+    for (int i = 0; i < v.rank; ++i) {
+        const int d = axes[i];
+        if (v.shape[d] <= 1) continue;
+        if (std::abs(v.stride[d]) <= reach) return true;
+        reach += std::abs(v.stride[d]) * (v.shape[d] - 1);
+    }
+    return false;
+}
+
+// Outputs that the caller supplied: no zero strides, no overlap with an input, with each other or within themselves.
 void check_outputs(const std::vector<View>& in, const std::vector<View>& out) {
     std::vector<Span> spans;
     for (size_t i = 0; i < out.size(); ++i) {
         if (out[i].absent() || out[i].size() == 0) continue;
-        for (int d = 0; d < out[i].rank; ++d)
-            if (out[i].stride[d] == 0 && out[i].shape[d] > 1)
-                throw py::value_error("out: expected an array without zero strides; pass a copy");
+        if (overlaps_itself(out[i]))
+            throw py::value_error("out: expected an array whose elements do not overlap in memory; pass a copy");
         const Span s = span_of(out[i]);
         for (const Span& other : spans)
             if (overlap(s, other)) throw py::value_error("out: two output arrays overlap; pass separate arrays");

@@ -392,8 +392,10 @@ class Kernel:
                 raise ValueError(f"{self.name}: out: expected a writeable array, received a read-only one")
             if any(n > 1 and st % target.itemsize for n, st in zip(target.shape, target.strides)):
                 raise ValueError(f"{self.name}: out: expected strides that are multiples of the item size; pass a copy")
-            if target.size and any(n > 1 and st == 0 for n, st in zip(target.shape, target.strides)):
-                raise ValueError(f"{self.name}: out: expected an array without zero strides; pass a copy")
+            if target.size and _overlaps_itself(target):
+                raise ValueError(
+                    f"{self.name}: out: expected an array whose elements do not overlap in memory; pass a copy"
+                )
             for other in (*inputs, *outs[:i]):
                 if other is not None and np.may_share_memory(target, other):
                     raise ValueError(
@@ -425,6 +427,16 @@ class Kernel:
         lines = [f"{name}: declined: {why}" for name, why in resolved.declined]
         isa = f" ({backends.isa()})" if resolved.backend == "native" else ""
         return "\n".join([*lines, f"{resolved.backend}{isa}: answers"])
+
+
+def _overlaps_itself(array):
+    """Whether elements may share memory: an axis steps over less than the axes of smaller steps reach."""
+    reach = 0
+    for stride, n in sorted((abs(stride), n) for stride, n in zip(array.strides, array.shape) if n > 1):
+        if stride <= reach:
+            return True
+        reach += stride * (n - 1)
+    return False
 
 
 def empty(shape, dtype):
