@@ -64,7 +64,10 @@ def test_large_logits(engine):
 def test_labels_out_of_range(engine, from_logits, bad):
     target, output = np.array([0, bad, 1], "int32"), np.full((3, 3), 0.3, "float32")
     with engine:
-        with pytest.raises(IndexError, match=rf"sparse_categorical_crossentropy: an index is out of range: expected labels in \[0, 3\).* received {bad}"):
+        with pytest.raises(
+            IndexError,
+            match=rf"sparse_categorical_crossentropy: an index is out of range: expected labels in \[0, 3\).* received {bad}",
+        ):
             k.sparse_categorical_crossentropy(target, output, from_logits=from_logits)
         with pytest.raises(IndexError, match="sparse_categorical_crossentropy_dx: an index is out of range"):
             k.sparse_categorical_crossentropy_dx(np.ones(3, "float32"), target, output, from_logits=from_logits)
@@ -95,10 +98,10 @@ def test_errors():
     x = np.zeros((2, 3), "float32")
     with pytest.raises(ValueError, match=r"y_true: expected y_pred's shape \(2, 3\), received \(3,\)"):
         k.mean_squared_error(x[0], x)
-    with pytest.raises(
-        ValueError, match=r"target: expected output's shape less its last axis \(2,\), received \(2, 3\)"
-    ):
+    with pytest.raises(ValueError, match=r"less its last axis \(2,\), received \(2, 3\); for one-hot targets use cat"):
         k.sparse_categorical_crossentropy(x.astype("int32"), x)
+    with pytest.raises(ValueError, match=r"\(2, 3\), received \(2,\); for integer labels use sparse_categorical"):
+        k.categorical_crossentropy(x[:, 0], x)
     with pytest.raises(TypeError, match="target: expected an integer dtype, received float32; for distributions use"):
         k.sparse_categorical_crossentropy(x[:, 0], x)
     with pytest.raises(TypeError, match="target: expected a float dtype, received int32; cast it first"):

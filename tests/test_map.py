@@ -224,6 +224,15 @@ def test_gradients_on_the_edge():
     assert gradients(lambda x: x**2, [3]) == [[6]]
 
 
+def test_nothing_equals_none():
+    t, v = qn.constant([1.0, 2.0]), qn.Variable([1.0, 2.0])
+    for value in (t, v, qn.layers.Input((2,))):
+        assert (value == None) is False and (value != None) is True  # noqa: E711
+        assert None not in [value]
+    with pytest.raises(TypeError):
+        t < None  # noqa: B015
+
+
 def test_operators_of_tensors():
     t = qn.ops.cast(f32(1, 2), "float32")
     assert ((2 * t + 1) / t - t**2).numpy().tolist() == [2.0, -1.5]

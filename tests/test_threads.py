@@ -37,6 +37,13 @@ def test_the_count_and_its_source():
     assert child(called, QUERNEL_NUM_THREADS="3") == ["2", "set_num_threads"]
 
 
+@pytest.mark.parametrize("bad", ["0", "-2", "two", "2.5"])
+def test_bad_counts_in_the_environment(bad):
+    code = "try:\n    import quernel\nexcept ValueError as error:\n    print(error)"
+    words = " ".join(child(code, QUERNEL_NUM_THREADS=bad))
+    assert words == f"QUERNEL_NUM_THREADS: expected an integer of at least 1, received {bad!r}"
+
+
 @pytest.mark.parametrize("bad", [0, -1, 1.5, "2", True, None])
 def test_bad_counts(bad):
     with pytest.raises(ValueError, match="expected an integer of at least 1, received"):

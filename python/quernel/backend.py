@@ -172,7 +172,14 @@ def native_ops():
     return {op: (inputs, outputs) for op, (_, inputs, outputs) in _state.tables[_state.isa][2].items()}
 
 
+def _check_thread_variable():
+    text = os.environ.get("QUERNEL_NUM_THREADS", "").strip()
+    if text and not (text.isdecimal() and int(text) >= 1):
+        raise ValueError(f"QUERNEL_NUM_THREADS: expected an integer of at least 1, received {text!r}")
+
+
 def _start():
+    _check_thread_variable()
     _load_core()
     if _state.core is not None:
         forced = os.environ.get("QUERNEL_ISA")

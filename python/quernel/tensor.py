@@ -73,6 +73,9 @@ def _install_operators():
     def reflected(op):
         return lambda self, other: getattr(_ops(), op)(other, self)
 
+    def unless_none(operator):
+        return lambda self, other: NotImplemented if other is None else operator(self, other)
+
     arithmetic = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power",
                   "matmul": "matmul", "floordiv": "floor_divide", "mod": "mod"}  # fmt: skip
     for python, op in arithmetic.items():
@@ -82,6 +85,8 @@ def _install_operators():
                "gt": "greater", "ge": "greater_equal"}  # fmt: skip
     for python, op in compare.items():
         setattr(Operators, f"__{python}__", forward(op))
+    for python in ("eq", "ne"):  # nothing equals None: Python's own answer, so that `x == None` and `None in [x]` work
+        setattr(Operators, f"__{python}__", unless_none(getattr(Operators, f"__{python}__")))
     boolean = {"and": "logical_and", "or": "logical_or"}
     for python, op in boolean.items():
         setattr(Operators, f"__{python}__", forward(op))

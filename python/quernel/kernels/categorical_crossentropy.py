@@ -11,7 +11,8 @@ def _shape(target, output, from_logits):
     check_flag(name, from_logits)
     check_floats(name, target=target, output=output)
     kept = check_rows(name, "output", output)
-    check_shape(name, "target", target, output.shape, "output's shape")
+    fix = "; for integer labels use sparse_categorical_crossentropy"
+    check_shape(name, "target", target, output.shape, "output's shape", fix)
     return spec(kept, output.dtype)
 
 

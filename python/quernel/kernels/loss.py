@@ -17,10 +17,10 @@ def check_floats(name, **arrays):
             raise TypeError(f"{name}: {label}: expected a float dtype, received {np.dtype(a.dtype)}; cast it first")
 
 
-def check_shape(name, label, value, expected, why):
-    """`value` has the shape `expected`; None on either side stands for any size."""
+def check_shape(name, label, value, expected, why, fix=""):
+    """`value` has the shape `expected`; None on either side stands for any size. `fix` ends the message."""
     if len(value.shape) != len(expected) or any(None not in (a, b) and a != b for a, b in zip(value.shape, expected)):
-        raise ValueError(f"{name}: {label}: expected {why} {tuple(expected)}, received {tuple(value.shape)}")
+        raise ValueError(f"{name}: {label}: expected {why} {tuple(expected)}, received {tuple(value.shape)}{fix}")
 
 
 def check_rows(name, label, value):

@@ -15,7 +15,8 @@ def _check(name, target, output, from_logits):
             f"{name}: target: expected an integer dtype, received {np.dtype(target.dtype)}; "
             f"for distributions use categorical_crossentropy"
         )
-    check_shape(name, "target", target, kept, "output's shape less its last axis")
+    fix = "; for one-hot targets use categorical_crossentropy"
+    check_shape(name, "target", target, kept, "output's shape less its last axis", fix)
     return kept
 
 
