@@ -197,6 +197,13 @@ def test_iterables_of_batches():
         m.fit(iter(batches), steps_per_epoch=5, verbose=0)
     with pytest.raises(ValueError, match="y: expected None"):
         m.fit(iter(batches), Y)
+    with pytest.warns(UserWarning, match="An epoch without data: an iterator gives its batches once"):
+        assert len(m.fit(iter(batches), epochs=2, verbose=0).history["loss"]) == 1
+    for call in (m.fit, m.evaluate, m.predict):
+        with pytest.raises(ValueError, match="x: expected at least one batch of data, received none"):
+            call(iter([]), verbose=0)
+    with pytest.raises(ValueError, match="x: expected at least one batch of data, received none"):
+        m.fit(iter([]), steps_per_epoch=2, verbose=0)
 
 
 def test_steps_go_on_where_they_stopped():

@@ -174,6 +174,7 @@ class Epochs:
         self.steps = steps
         self.num_batches = source.num_batches if steps is None else steps
         self._running = None
+        self._given = False  # whether there was any batch so far
 
     def restart(self):
         """The next epoch starts with the first batch again."""
@@ -181,7 +182,12 @@ class Epochs:
 
     def __iter__(self):
         if self.steps is None:
-            yield from self.source
+            given = False
+            for batch in self.source:
+                given = self._given = True
+                yield batch
+            if not given:
+                self._nothing()
             return
         fresh = self._running is None
         if fresh:
@@ -192,6 +198,8 @@ class Epochs:
                 self._running = iter(self.source)
                 batch = next(self._running, None)
             if batch is None:
+                if not self._given:
+                    self._nothing()
                 warnings.warn(
                     f"The data ended before {self.steps} steps were made; pass fewer steps or more batches.",
                     stacklevel=3,
@@ -199,7 +207,17 @@ class Epochs:
                 self._running = None
                 return
             fresh = False
+            self._given = True
             yield batch
+
+    def _nothing(self):
+        if not self._given:
+            raise ValueError("x: expected at least one batch of data, received none")
+        warnings.warn(
+            "An epoch without data: an iterator gives its batches once. Pass the number of steps in an epoch, "
+            "or an iterable that starts again.",
+            stacklevel=4,
+        )
 
 
 def make_epochs(x, y=None, sample_weight=None, batch_size=None, steps=None, shuffle=False, class_weight=None):

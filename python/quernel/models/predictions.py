@@ -21,8 +21,6 @@ class Predictions:
             column.append(leaf)
 
     def result(self):
-        """Arrays in the structure of the outputs."""
-        if self._structure is None:
-            raise ValueError("predict: expected at least one batch of data, received none")
+        """Arrays in the structure of the outputs, once there was a batch."""
         joined = [column[0] if len(column) == 1 else kernels.concat(column, axis=0) for column in self._columns]
         return tree.pack(self._structure, joined)
