@@ -36,7 +36,9 @@ def test_copies_keep_every_bit(engine):
 @pytest.mark.parametrize("index", [3, -4, 2**40, -(2**40)])
 def test_bad_indices_raise(engine, index):
     x, indices = np.zeros((2, 3), F), np.array([0, index], "int64")
-    with pytest.raises(IndexError, match=rf"gather: an index is out of range: expected values in \[-3, 3\), received {index}"):
+    with pytest.raises(
+        IndexError, match=rf"gather: an index is out of range: expected values in \[-3, 3\), received {index}"
+    ):
         qn.kernels.gather(x, indices, axis=1)
     with pytest.raises(IndexError, match="scatter_add: an index is out of range"):
         qn.kernels.scatter_add(indices, np.zeros((2, 2), F), shape=(2, 3), axis=1)

@@ -33,6 +33,8 @@ def test_the_count_and_its_source():
     assert child(COUNT, QUERNEL_NUM_THREADS="", OMP_NUM_THREADS="4,2") == ["4", "OMP_NUM_THREADS"]
     count = int(child(COUNT, QUERNEL_NUM_THREADS="", OMP_NUM_THREADS="")[0])
     assert 1 <= count <= len(os.sched_getaffinity(0))
+    bound = child(COUNT, QUERNEL_NUM_THREADS="", OMP_NUM_THREADS="", OMP_PROC_BIND="true")
+    assert int(bound[0]) == count, "OMP_PROC_BIND leaves the importing thread one CPU, not the process"
     called = "import quernel as qn; qn.set_num_threads(2); print(qn.get_num_threads(), qn.backend.thread_source())"
     assert child(called, QUERNEL_NUM_THREADS="3") == ["2", "set_num_threads"]
 

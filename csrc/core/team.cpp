@@ -60,7 +60,9 @@ bool parse_count(const char* name, int& count) {
 }
 
 int affinity() {
-#if defined(__linux__)
+#if defined(_OPENMP)
+    return omp_get_num_procs();  // also right under OMP_PROC_BIND, which leaves this thread one CPU of its own
+#elif defined(__linux__)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
 #endif

@@ -1,6 +1,6 @@
 """quernel: a deep-learning library whose kernels are its own, under Keras 3's names.
 
-Everything is imported on use; `import quernel` itself imports NumPy and the compiled core.
+Everything is imported on use; `import quernel` itself loads the compiled core, and NumPy comes with the first use.
 """
 
 __version__ = "0.1.0"
