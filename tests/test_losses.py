@@ -76,6 +76,28 @@ def test_logits_of_activations_reach_the_loss():
         close(qn.losses.SparseCategoricalCrossentropy(from_logits=True)([0], p), 200.0)
 
 
+def test_logits_of_another_function_or_axis_do_not():
+    """A softmax's logits are none for the sigmoid of binary_crossentropy, and so on: the loss follows its formula."""
+    x = qn.constant([[[1.0, 2.0, -1.0], [0.5, 0.0, 3.0]]])
+    target = np.array([[[0, 1, 0], [1, 0, 0]]], "float32")
+    labels = target.argmax(axis=-1)
+    soft, sigmoid = qn.activations.softmax(x), qn.activations.sigmoid(x)
+    columns = qn.activations.softmax(x, axis=1)
+    both = qn.activations.softmax(x, axis=(1, 2))
+    for loss, t, p in (
+        (qn.losses.binary_crossentropy, target, soft),
+        (qn.losses.categorical_crossentropy, target, sigmoid),
+        (qn.losses.sparse_categorical_crossentropy, labels, sigmoid),
+        (qn.losses.categorical_crossentropy, target, columns),
+        (qn.losses.categorical_crossentropy, target, both),
+        (qn.losses.sparse_categorical_crossentropy, labels, columns),
+    ):
+        close(loss(t, p), loss(t, p.numpy()), 1e-6)
+    close(
+        qn.losses.categorical_crossentropy(target, columns, axis=-2), -np.sum(target * np.log(columns.numpy()), axis=1)
+    )
+
+
 def test_gradient_of_softmax_and_loss():
     x = qn.Variable([[1.0, 2.0, 3.0]])
     with qn.GradientTape() as tape:

@@ -110,7 +110,7 @@ class Tensor(Operators):
         array([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("_array", "_keras_logits", "_keras_mask", "__weakref__")
+    __slots__ = ("_array", "_keras_logits", "_keras_logits_of", "_keras_mask", "__weakref__")
 
     def __init__(self, array):
         self._array = array  # internal: an ndarray that nobody writes from here on

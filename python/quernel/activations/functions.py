@@ -4,10 +4,13 @@ from .. import ops
 from ..ops.apply import is_symbolic, operand
 
 
-def _leave_logits(y, x):
-    """Keeps the logits on a softmax's or sigmoid's output, where cross-entropy losses look for them."""
+def _leave_logits(y, x, function, axis=None):
+    """Keeps the logits on a softmax's or sigmoid's output, where the cross-entropy that belongs to that function (and
+    axis) looks for them.
+    """
     if not is_symbolic(y):
         y._keras_logits = x
+        y._keras_logits_of = function, axis
     return y
 
 
@@ -70,7 +73,7 @@ def gelu(x, approximate=False):
 def sigmoid(x):
     """y = 1 / (1 + exp(-x)). The result keeps x for BinaryCrossentropy, which computes from it without cancellation."""
     x = operand(x)
-    return _leave_logits(ops.sigmoid(x), x)
+    return _leave_logits(ops.sigmoid(x), x, "sigmoid")
 
 
 def tanh(x):
@@ -137,7 +140,8 @@ def softmax(x, axis=-1):
         array([[0.5, 0.5]], dtype=float32)
     """
     x = operand(x)
-    return _leave_logits(ops.softmax(x, axis=axis), x)
+    y = ops.softmax(x, axis=axis)
+    return _leave_logits(y, x, "softmax", axis % len(x.shape)) if isinstance(axis, int) else y
 
 
 def log_softmax(x, axis=-1):

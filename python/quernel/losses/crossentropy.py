@@ -9,10 +9,12 @@ from .loss import LossFunctionWrapper
 from .reduction import floats
 
 
-def _logits(y_pred, from_logits):
-    """(values, whether they are logits) that a cross-entropy computes from: the logits left on y_pred, else y_pred."""
+def _logits(y_pred, from_logits, function, axis=None):
+    """(values, whether they are logits) that a cross-entropy computes from: the logits that `function` left on y_pred,
+    else y_pred. Those of another function or axis stand for other probabilities.
+    """
     logits = getattr(y_pred, "_keras_logits", None)
-    if logits is None:
+    if logits is None or y_pred._keras_logits_of != (function, axis):
         return y_pred, from_logits
     if from_logits:
         warnings.warn(
@@ -54,7 +56,7 @@ def binary_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, 
     y_true, y_pred = floats(y_true, y_pred)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
-    output, from_logits = _logits(y_pred, from_logits)
+    output, from_logits = _logits(y_pred, from_logits, "sigmoid")
     return ops.mean(ops.binary_crossentropy(y_true, output, from_logits=from_logits), axis=axis)
 
 
@@ -91,7 +93,7 @@ def categorical_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=
         )
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_true.shape[axis]
-    output, from_logits = _logits(y_pred, from_logits)
+    output, from_logits = _logits(y_pred, from_logits, "softmax", axis % len(y_pred.shape))
     y_true, output = _last_axis(axis, y_true, output)
     return ops.categorical_crossentropy(y_true, output, from_logits=from_logits)
 
@@ -122,7 +124,7 @@ def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_cl
         y_true = ops.cast(y_true, dtype="int32")
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
         y_true = ops.squeeze(y_true, axis=-1)
-    output, from_logits = _logits(y_pred, from_logits)
+    output, from_logits = _logits(y_pred, from_logits, "softmax", axis % len(y_pred.shape))
     (output,) = _last_axis(axis, output)
     if not from_logits:
         output = output / ops.sum(output, axis=-1, keepdims=True)
