@@ -31,6 +31,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import backend as backends
+from .compiled import jit as jit
+from .compiled import vectorized as vectorized
 
 KERNELS = {}  # name -> Kernel, of the modules imported so far
 _CACHE_SIZE = 512
@@ -51,61 +53,6 @@ class Decline(Exception):
 def spec(shape, dtype):
     """A Spec with a plain tuple of ints (or None) and a np.dtype."""
     return Spec(tuple(shape), np.dtype(dtype))
-
-
-class _Jit:
-    """`@jit`: compiled by Numba on first call, serial and without the GIL; importing this costs nothing."""
-
-    def __init__(self, function):
-        functools.update_wrapper(self, function)
-        self.function = function
-        self.compiled = None
-
-    def __call__(self, *args):
-        if self.compiled is None:
-            import numba
-
-            try:
-                self.compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(self.function)
-            except RuntimeError:  # numba: "no locator available": the package folder and the cache folder are read-only
-                self.compiled = numba.njit(nogil=True, error_model="numpy")(self.function)
-        return self.compiled(*args)
-
-
-jit = _Jit
-
-
-class _Vectorized:
-    """`@vectorized`: a scalar function made a ufunc by Numba on first call; `numba=f.fill` of an elementwise kernel.
-
-    One ufunc for each combination of dtypes: a shared one would pick a loop that an earlier call compiled for wider dtypes.
-    """
-
-    def __init__(self, function):
-        functools.update_wrapper(self, function)
-        self.function = function
-        self.compiled = {}
-
-    def __call__(self, *args, out):
-        key = tuple(a.dtype.num for a in args)
-        ufunc = self.compiled.get(key)
-        if ufunc is None:
-            import numba
-
-            try:
-                ufunc = numba.vectorize(cache=True)(self.function)
-            except RuntimeError:  # as in _Jit: nowhere to cache
-                ufunc = numba.vectorize(self.function)
-            self.compiled[key] = ufunc
-        with np.errstate(all="ignore"):
-            return ufunc(*args, out=out)
-
-    def fill(self, outs, *inputs, **attrs):
-        """The form that `kernel(numba=...)` takes; attributes follow the arrays, in their dtype."""
-        self(*inputs, *[outs[0].dtype.type(value) for value in attrs.values()], out=outs[0])
-
-
-vectorized = _Vectorized
 
 
 def as_array(value, name):
