@@ -4,7 +4,8 @@
 
 A step is: forward, sparse categorical cross-entropy, gradients, Adam (PyTorch: zero_grad, forward, cross_entropy,
 backward, Adam).
-The steps walk through the 4,000 images: on one batch repeated the loss dies out, and subnormal gradients slow PyTorch, not quernel.
+The steps walk through the 4,000 images: on one batch repeated the loss dies out, and subnormal gradients slow PyTorch,
+not quernel.
 Each round times a block of steps of every contestant in turn and a sentinel, a 256-cubed gemm on one thread from L2, whose speed
 shows how noisy the machine was. PyTorch runs at its best: same threads, contiguous and channels_last both, set_to_none.
 """
