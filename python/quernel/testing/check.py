@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from .. import kernels
-
 
 def assert_close(actual, expected, tolerance, what="result"):
     """Every element within the absolute `tolerance` (number or array); NaN equals NaN, inf equals the same inf."""
@@ -177,8 +175,3 @@ def _check_every_element(loss, arrays, gradients, step, rtol):
                     f"input {index} at {at}: the gradient rule gives {gradient[at]:.9g}, differences give {numeric:.9g}"
                 )
         index += 1
-
-
-def op_kernel(name):
-    """The Kernel of an op by name."""
-    return getattr(kernels, name)
