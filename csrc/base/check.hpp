@@ -28,11 +28,11 @@ inline bool same_shape(const View& a, const View& b) {
 }
 
 // How many ranks pay: a warm region costs 1-3 us and a barrier 0.5 us, so a second rank must save about 4 us (wake_us =
-// 8). The estimate uses 60 GFLOP/s and 20 GB/s a rank: a pure function of the work, never of a clock.
+// 8).
 inline int worth(const Call& call, int64_t pieces) {
     int64_t ranks = call.threads;
     if (call.wake_us > 0) {
-        const double us = call.flops / 60e3 + call.bytes / 20e3;
+        const double us = estimated_us(call);
         if (us < call.wake_us)
             ranks = 1;
         else if (us < ranks * call.wake_us / 2)

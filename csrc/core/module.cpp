@@ -175,7 +175,7 @@ struct Scratch {
 
 // The GIL is released only for work worth it: beside a busy Python thread a release costs 0.9 ms. The unit is about 20
 // us.
-bool worth_releasing(const Call& call) { return call.flops / 60e3 + call.bytes / 20e3 > 20; }
+bool worth_releasing(const Call& call) { return estimated_us(call) > 20; }
 
 void call_op(int isa, int index, const py::tuple& ins, const py::tuple& outs, const py::tuple& ints,
              const py::tuple& floats, bool check) {
