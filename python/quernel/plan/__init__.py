@@ -1,0 +1,4 @@
+"""plan: a step recorded while it runs in Python, and replayed by one native call."""
+
+from .function import Function as Function
+from .rows import Rows as Rows
