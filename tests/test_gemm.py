@@ -120,6 +120,23 @@ def test_rows_do_not_depend_on_the_number_of_rows(engine):
                     assert_same_bits(part, whole[:rows], f"{rows} rows, {n} columns")
 
 
+@pytest.mark.parametrize("engine", FMA_ISAS, ids=str)
+@pytest.mark.parametrize("rows, o", [(5700, 20), (9000, 5), (2100, 70), (1025, 300), (513, 129)])
+def test_bias_db_adds_the_sums_of_blocks_in_order(engine, rows, o, sharing):
+    dy = floats(rows, 2 * o)
+    blocks = [np.add.accumulate(dy[at : at + 512], axis=0)[-1] for at in range(0, rows, 512)]
+    expected = np.add.accumulate(blocks, axis=0)[-1]
+    with engine:
+        for threads in (1, 2, 3):
+            qn.backend.set_num_threads(threads)
+            assert_same_bits(qn.kernels.bias_db(dy), expected)
+            assert_same_bits(qn.kernels.bias_db(dy[:, :o]), expected[:o])
+            assert_same_bits(qn.kernels.bias_db(dy[:, ::2]), expected[::2])
+            out = np.zeros((2 * o, 2), np.float32)
+            qn.kernels.bias_db(dy, out=out[:, 0])
+            assert_same_bits(out[:, 0], expected)
+
+
 @pytest.mark.parametrize("engine", ISAS, ids=str)
 def test_every_layout_of_packed_products(engine, sharing):
     """Sizes and strides that take the packed paths, against the plain call on the same numbers."""

@@ -3,17 +3,13 @@
 //   dense_forward   y = activation(x @ w + b)     ints: activation (0 none, 1 relu, 2 sigmoid, 3 tanh)
 //   dense_dx        dx = dy @ w^T
 //   dense_dw        dw = sum over rows of x^T dy  the rows are the terms, in order
-//   bias_db         db = sum over rows of dy      the same order: a product with a row of ones
 //
 // Any strides on every operand.
-#include "dot/product.hpp"
+#include "dense/rows.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
 
-namespace {
-
-// The leading dimensions of v as one of `rows` at one stride; false where no single stride walks them in order.
 bool merge_rows(const View& v, int64_t& rows, ptrdiff_t& stride) {
     rows = 1;
     stride = 0;
@@ -28,6 +24,8 @@ bool merge_rows(const View& v, int64_t& rows, ptrdiff_t& stride) {
     }
     return merged;
 }
+
+namespace {
 
 // x (..., k) times one B (k, n) into y (..., n): the rows of the last leading dimension, the others as batch.
 bool rows_times(Call& call, const View& x, const View& y, Products& p) {
@@ -91,11 +89,6 @@ void dense_dx_run(const Call& call, const Team& team, char* scratch) {
 
 namespace {
 
-struct DenseDw {
-    Product p;
-    int64_t x_copy, dy_copy;  // bytes of scratch for rows that no single stride walks
-};
-
 // Rows of v, contiguous, by all ranks together.
 void copy_rows(const View& v, float* out, const Team& team) {
     const int last = v.rank - 1;
@@ -112,9 +105,9 @@ void copy_rows(const View& v, float* out, const Team& team) {
     }
 }
 
-// dw = x^T dy; x is a row of ones where absent.
-bool sum_over_rows(Call& call, const View* x, const View& dy, Product& p) {
-    DenseDw s;
+}  // namespace
+
+bool sum_over_rows(Call& call, const View* x, const View& dy, Product p, SumOverRows& s) {
     s.x_copy = s.dy_copy = 0;
     if (x && !merge_rows(*x, p.k, p.a_k) && x->size() > 0) s.x_copy = align64(4 * x->size()), p.a_m = 1, p.a_k = p.m;
     p.n = dy.shape[dy.rank - 1];
@@ -127,11 +120,9 @@ bool sum_over_rows(Call& call, const View* x, const View& dy, Product& p) {
     call.bytes = 4 * ((x ? m * k : 0) + k * n + m * n);
     call.ranks = worth(call, p.m > p.n / VL ? p.m : p.n / VL);
     call.scratch = s.x_copy + s.dy_copy + call.ranks * product_scratch(p);
-    call.as<DenseDw>() = s;
     return true;
 }
-void run_sum_over_rows(const Call& call, const View* x, const View& dy, const Team& team, char* scratch) {
-    const DenseDw& s = call.as<DenseDw>();
+void run_sum_over_rows(const SumOverRows& s, const View* x, const View& dy, const Team& team, char* scratch) {
     Product p = s.p;
     const int64_t each = product_scratch(p);
     if (s.x_copy) {
@@ -150,10 +141,6 @@ void run_sum_over_rows(const Call& call, const View* x, const View& dy, const Te
     share(p, team, scratch + team.rank * each);
 }
 
-constexpr float ONE = 1;
-
-}  // namespace
-
 bool dense_dw_prepare(Call& call) {
     if (call.n_in != 2 || call.n_out != 1) return refuse(call, "expected x, dy and dw");
     const View &x = call.in[0], &dy = call.in[1], &dw = call.out[0];
@@ -168,26 +155,10 @@ bool dense_dw_prepare(Call& call) {
     p.m = x.shape[last];
     p.a = x.f32(), p.a_m = x.stride[last];
     p.c = dw.f32w(), p.c_m = dw.stride[0], p.c_n = dw.stride[1];
-    return sum_over_rows(call, &x, dy, p);
+    return sum_over_rows(call, &x, dy, p, call.as<SumOverRows>());
 }
 void dense_dw_run(const Call& call, const Team& team, char* scratch) {
-    run_sum_over_rows(call, &call.in[0], call.in[1], team, scratch);
-}
-
-bool bias_db_prepare(Call& call) {
-    if (call.n_in != 1 || call.n_out != 1) return refuse(call, "expected dy and db");
-    const View &dy = call.in[0], &db = call.out[0];
-    if (dy.dtype != F32 || db.dtype != F32) return refuse(call, "expected float32 arrays");
-    if (dy.rank < 1 || db.rank != 1 || db.shape[0] != dy.shape[dy.rank - 1])
-        return refuse(call, "expected dy (..., o), db (o,)");
-    Product p;
-    p.m = 1;
-    p.a = &ONE, p.a_m = p.a_k = 0;
-    p.c = db.f32w(), p.c_m = 0, p.c_n = db.stride[0];
-    return sum_over_rows(call, nullptr, dy, p);
-}
-void bias_db_run(const Call& call, const Team& team, char* scratch) {
-    run_sum_over_rows(call, nullptr, call.in[0], team, scratch);
+    run_sum_over_rows(call.as<SumOverRows>(), &call.in[0], call.in[1], team, scratch);
 }
 
 }  // namespace QUERNEL_ISA
