@@ -12,7 +12,7 @@ from .lazy import lazy as _lazy
 
 _MODULES = (
     "activations autograd callbacks constraints datasets dtypes initializers kernels layers losses metrics models "
-    "naming operation ops optimizers random regularizers saving tensor testing tree utils variable"
+    "naming operation ops optimizers plan random regularizers saving tensor testing tree utils variable"
 )
 
 __getattr__, __dir__ = _lazy(
@@ -20,6 +20,7 @@ __getattr__, __dir__ = _lazy(
     {
         **{module: module for module in _MODULES.split()},
         "autograd": "autograd GradientTape",
+        "plan": "plan function",
         "variable": "variable Variable",
         "tensor": "tensor Tensor constant convert_to_tensor",
         "operation": "operation KerasTensor Operation",

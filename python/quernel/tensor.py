@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, recording
 from .kernels.kernel import as_array
 
 _late = []  # quernel.ops, which imports this module
@@ -49,15 +49,19 @@ class Operators:
         return (self[i] for i in range(self.shape[0]))
 
     def __bool__(self):
+        recording.refuse_read(self, "bool")
         return bool(self._array)
 
     def __int__(self):
+        recording.refuse_read(self, "int")
         return int(self._array)
 
     def __float__(self):
+        recording.refuse_read(self, "float")
         return float(self._array)
 
     def __index__(self):
+        recording.refuse_read(self, "index")
         return self._array.__index__()
 
     def __format__(self, form):
@@ -133,13 +137,16 @@ class Tensor(Operators):
 
     def numpy(self):
         """A fresh, writeable NumPy copy."""
+        recording.refuse_read(self, "numpy")
         return self._array.copy()
 
     def item(self):
         """The only element as a Python number."""
+        recording.refuse_read(self, "item")
         return self._array.item()
 
     def __array__(self, dtype=None, copy=None):
+        recording.refuse_read(self, "__array__")
         if dtype is not None and np.dtype(dtype) != self._array.dtype:
             return self._array.astype(dtype)
         if copy:

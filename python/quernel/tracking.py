@@ -5,6 +5,8 @@ An object that is to be tracked has `_tracked_as`, the name of the store it belo
 or "seed_generators".
 """
 
+from . import recording
+
 STORES = ("variables", "layers", "metrics", "seed_generators")
 _PLAIN = frozenset({bool, int, float, str, type(None), bytes})
 
@@ -15,6 +17,9 @@ class Tracker:
     Attributes: variables split in trainable_variables and non_trainable_variables by what they were when they came,
         as Keras does.
     """
+
+    _version = 0  # of the lists below, for plans (recording.py)
+    _trainable = None
 
     def __init__(self):
         self.trainable_variables = []
@@ -42,6 +47,7 @@ class Tracker:
             )
         self._ids.add(id(value))
         self._store(value).append(value)
+        recording.bump(self)
 
     def remove(self, value):
         """Forgets an object, or all those in a list, tuple or dict."""
@@ -50,6 +56,7 @@ class Tracker:
                 self.remove(part)
         elif id(value) in self._ids:
             self._ids.discard(id(value))
+            recording.bump(self)
             for store in (self.trainable_variables, self.non_trainable_variables, self.layers, self.metrics,
                           self.seed_generators):  # fmt: skip
                 store[:] = [v for v in store if v is not value]

@@ -7,7 +7,7 @@ alive, copies nothing.
 
 import weakref
 
-from . import autograd, dtypes, naming
+from . import autograd, dtypes, naming, recording
 from .kernels.kernel import empty
 from .tensor import Operators, Tensor, as_tensor
 
@@ -62,6 +62,8 @@ class Variable(Operators):
     """
 
     _tracked_as = "variables"
+    _version = 0  # of trainable, regularizer and constraint, for plans (recording.py)
+    _owner = None  # the optimizer or metric whose state it is
 
     def __init__(self, initializer, shape=None, dtype=None, trainable=True, name=None):
         self._name = naming.check_name(name) if name is not None else naming.auto_name(type(self).__name__)
@@ -74,16 +76,20 @@ class Variable(Operators):
             from . import initializers
 
             initializer = initializers.get(initializer)
-        if callable(initializer):
-            dtype = dtypes.standardize_dtype(dtype)
-            initializer = initializer(self._full_shape(shape), dtype=dtype)
-        value = as_tensor(initializer, "initializer", dtype)
-        if shape is not None and self._full_shape(shape) != value.shape:
-            raise ValueError(f"Variable {self._path}: expected shape {shape}, received a value of shape {value.shape}")
         self._readers = set()  # weak references to the Readers alive
         self._reader = None  # the Reader that repeated reads outside of tapes share
-        self._array = empty(value.shape, value._array.dtype)
-        self._write("assign", value)
+        with recording.paused():
+            if callable(initializer):
+                dtype = dtypes.standardize_dtype(dtype)
+                initializer = initializer(self._full_shape(shape), dtype=dtype)
+            value = as_tensor(initializer, "initializer", dtype)
+            if shape is not None and self._full_shape(shape) != value.shape:
+                raise ValueError(
+                    f"Variable {self._path}: expected shape {shape}, received a value of shape {value.shape}"
+                )
+            self._array = empty(value.shape, value._array.dtype)
+            self._write("assign", value)
+        recording.STORAGE[id(self._array)] = self
 
     def _full_shape(self, shape):
         if shape is None:
@@ -119,9 +125,11 @@ class Variable(Operators):
 
     def numpy(self):
         """A fresh NumPy copy."""
+        recording.refuse_read(self, "Variable.numpy")
         return self._array.copy()
 
     def __array__(self, dtype=None, copy=None):
+        recording.refuse_read(self, "Variable.__array__")
         return self._array.astype(self._array.dtype if dtype is None else dtype)
 
     def __quernel_array__(self, name):
@@ -235,7 +243,9 @@ class Variable(Operators):
 
     @trainable.setter
     def trainable(self, value):
-        self._trainable = bool(value)
+        if self._trainable is not bool(value):
+            self._trainable = bool(value)
+            recording.bump(self, "_trainable")
 
     @property
     def regularizer(self):
@@ -247,6 +257,7 @@ class Variable(Operators):
         if value is not None and not callable(value):
             raise ValueError(f"regularizer: expected a function or None, received {value!r}")
         self._regularizer = value
+        recording.bump(self)
 
     @property
     def constraint(self):
@@ -258,6 +269,7 @@ class Variable(Operators):
         if value is not None and not callable(value):
             raise ValueError(f"constraint: expected a function or None, received {value!r}")
         self._constraint = value
+        recording.bump(self)
 
     def __deepcopy__(self, memo):
         twin = memo[id(self)] = type(self)(self.value, trainable=self._trainable, name=self._name)

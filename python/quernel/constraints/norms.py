@@ -1,11 +1,11 @@
 """Constraints: what a variable is mapped to after each update."""
 
-from .. import ops
+from .. import ops, recording
 
 _EPSILON = 1e-7  # Keras's backend.epsilon()
 
 
-class Constraint:
+class Constraint(recording.Versioned):
     """The base of constraints: called with a Tensor or a Variable, it gives the Tensor to put in its place.
 
     Example:

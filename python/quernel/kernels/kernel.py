@@ -31,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import backend as backends
+from .. import recording
 from .compiled import jit as jit
 from .compiled import vectorized as vectorized
 
@@ -227,7 +228,12 @@ class Kernel:
             if len(self._cache) >= _CACHE_SIZE:
                 self._cache.clear()
             self._cache[key] = resolved
-        return self._execute(resolved, arrays, attrs, out)
+        result = self._execute(resolved, arrays, attrs, out)
+        if recording.count:
+            recorder = recording.current()
+            if recorder is not None:
+                recorder.note(self, resolved, arrays, attrs, out, result)
+        return result
 
     def resolve(self, arrays, attrs):
         """Checks the call and asks the backends in turn."""

@@ -7,7 +7,7 @@ import inspect
 import threading
 import warnings
 
-from .. import dtypes, naming, tree
+from .. import dtypes, naming, recording, tree
 from ..operation import (
     KerasTensor,
     Node,
@@ -137,11 +137,17 @@ class Layer(State):
 
     # --- attributes
 
+    _version = 0  # of its attributes, for plans (recording.py)
+    _free = frozenset({"stop_training", "history"})  # attributes that change no step
+
     def __setattr__(self, name, value):
+        if getattr(_local, "context", None) is None and recording.is_change(self, name, value):
+            recording.bump(self, name)  # what `call` itself writes is no setting
         object.__setattr__(self, name, self._tracker.track(value))
 
     def __delattr__(self, name):
         value = getattr(self, name)
+        recording.bump(self)
         object.__delattr__(self, name)
         self._tracker.remove(value)
 
@@ -281,8 +287,13 @@ class Layer(State):
             call = Call(self._call_signature, args, kwargs, self._allow_non_tensor_positional_args, self.name)
         self._assert_input_compatibility(call.first)
         if not self.built:
-            with self._scope():
+            with recording.paused(), self._scope():
                 self._maybe_build(call)
+        if recording.count:
+            recording.touch(self)
+            recording.touch(self._tracker)
+            if isinstance(self.activity_regularizer, recording.Versioned):
+                recording.touch(self.activity_regularizer)
         context = getattr(_local, "context", None)
         outermost = context is None
         if outermost:

@@ -1,6 +1,6 @@
 """Loss: the base of all losses; LossFunctionWrapper makes one of a function."""
 
-from .. import ops
+from .. import ops, recording
 from ..dtypes import floatx
 from ..naming import auto_name
 from .reduction import (
@@ -12,7 +12,7 @@ from .reduction import (
 )
 
 
-class Loss:
+class Loss(recording.Versioned):
     """The base of losses: `call(y_true, y_pred)` gives one value for each sample, the reduction makes a scalar of them.
 
     Args:
@@ -41,6 +41,8 @@ class Loss:
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The reduced loss; `sample_weight` has the values' shape, or weighs whole samples."""
+        if recording.count:
+            recording.touch(self)
         y_pred = tensor_of(y_pred, self.dtype)
         values = self.call(self._target(y_true), y_pred)
         masks = [m for m in (mask_of(y_pred), mask_of(values)) if m is not None]

@@ -1,12 +1,12 @@
 """Metric: the base of all metrics; its state lives in Variables."""
 
-from .. import initializers, ops
+from .. import initializers, ops, recording
 from ..dtypes import floatx
 from ..naming import auto_name, name_scope
 from ..variable import Variable
 
 
-class Metric:
+class Metric(recording.Versioned):
     """The base of metrics: `update_state` adds a batch to Variables, `result` computes from them, `reset_state`
     clears them.
 
@@ -42,6 +42,7 @@ class Metric:
             self._metrics.append(value)
         elif isinstance(value, Variable) and all(v is not value for v in self._own("_variables")):
             self._variables.append(value)
+            value._owner = self
         super().__setattr__(name, value)
 
     def _own(self, name):
@@ -76,6 +77,7 @@ class Metric:
                 initializers.get(initializer), shape=shape, dtype=dtype or self.dtype, trainable=False, name=name
             )
         variables.append(variable)
+        variable._owner = self
         return variable
 
     def add_weight(self, shape=(), initializer=None, dtype=None, name=None):

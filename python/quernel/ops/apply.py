@@ -2,7 +2,7 @@
 
 import functools
 
-from .. import autograd
+from .. import autograd, recording
 from ..tensor import Tensor, as_tensor
 from ..tensor import convert_to_tensor as convert_to_tensor
 from ..variable import Reader, derived
@@ -49,6 +49,10 @@ def apply(kernel, inputs, attrs):
     else:
         outputs = (derived(result, tensors) if readers else Tensor(result),)
         single = True
+    if recording.count:
+        recorder = recording.current()
+        if recorder is not None:
+            recorder.keep(outputs)
     stack = autograd.tapes()
     if stack:
         for tape in stack:

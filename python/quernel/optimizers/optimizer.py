@@ -3,14 +3,14 @@
 import re
 import warnings
 
-from .. import initializers, ops
+from .. import initializers, ops, recording
 from ..dtypes import floatx
 from ..naming import auto_name, name_scope
 from ..tensor import as_tensor
 from ..variable import Variable
 
 
-class Optimizer:
+class Optimizer(recording.Versioned):
     """The base of optimizers. Subclasses define `update_step(gradient, variable, learning_rate)`, and `build` for
     their state.
 
@@ -67,6 +67,7 @@ class Optimizer:
                 learning_rate = Variable(float(learning_rate), dtype=floatx(), trainable=False, name="learning_rate")
         self._learning_rate = learning_rate
         self._variables += [self._iterations, self._learning_rate]
+        self._iterations._owner = self
 
     # --- state
 
@@ -102,6 +103,7 @@ class Optimizer:
                 initializers.get(initializer), shape=shape, dtype=dtype or floatx(), trainable=False, name=name
             )
         self._variables.append(variable)
+        variable._owner = self
         return variable
 
     def add_variable_from_reference(self, reference_variable, name="var", initializer="zeros"):
@@ -179,7 +181,8 @@ class Optimizer:
         else:
             variables = list(trainable_variables)
             if not self.built:
-                self.build(variables)
+                with recording.paused():
+                    self.build(variables)
         if len(grads) != len(variables):
             raise ValueError(
                 f"apply: expected {len(variables)} gradients, one for each variable, received {len(grads)}"

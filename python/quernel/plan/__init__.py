@@ -1,4 +1,5 @@
 """plan: a step recorded while it runs in Python, and replayed by one native call."""
 
 from .function import Function as Function
+from .function import function as function
 from .rows import Rows as Rows

@@ -1,8 +1,38 @@
-"""Function: a Python step that is recorded twice and then replayed as a plan."""
+"""Function: a Python step that runs twice while it is recorded, and then as a plan."""
 
-from .. import tree
-from ..tensor import as_tensor, is_tensor
+import collections
+import functools
+
+import numpy as np
+
+from .. import autograd, kernels, recording, tree
+from ..operation import any_symbolic, in_spec_scope
+from ..recording import RecordingError
+from ..tensor import Tensor, as_tensor
+from .arguments import array_of, describe, fill, first_step
+from .plan import BadIndex, Plan
+from .recorder import Recorder
 from .rows import Rows
+from .trace import Trace, difference
+
+MAX_PLANS = 512  # of a Function; the least recently used one goes. 200 batch sizes are no rarity, 512 are
+
+
+class _Entry:
+    """What is known of one signature: the first recording, then plans, one for each state of what they depend on."""
+
+    __slots__ = ("first", "plans")
+
+    def __init__(self):
+        self.first = None
+        self.plans = []
+
+    def plan(self):
+        """The plan that holds now, or None."""
+        for plan in self.plans:
+            if plan.conditions.hold():
+                return plan
+        return None
 
 
 class Function:
@@ -14,13 +44,25 @@ class Function:
     """
 
     def __init__(self, python, name=None):
+        functools.update_wrapper(self, python, updated=())
         self.python = python
         self.name = name or getattr(python, "__name__", type(python).__name__)
+        self._entries = collections.OrderedDict()
+        self._recordings = 0
 
-    def __call__(self, *args):
-        return self.loop(args)[1]
+    def __get__(self, instance, owner=None):
+        """A method: each instance has plans of its own, because `self` is an argument like any other object."""
+        return self if instance is None else functools.partial(self, instance)
 
-    def loop(self, args, steps=1, seconds=0.0, into=None):
+    def __call__(self, *args, **kwargs):
+        return self.loop((args, kwargs) if kwargs else args, named=bool(kwargs))[1]
+
+    @property
+    def plans(self):
+        """The plans made so far."""
+        return [plan for entry in self._entries.values() for plan in entry.plans]
+
+    def loop(self, args, steps=1, seconds=0.0, into=None, named=False):
         """Runs up to `steps` steps, at least one.
 
         Args:
@@ -28,19 +70,143 @@ class Function:
             steps: how many steps the Rows hold.
             seconds: stop after the first step that ends later than this; 0: no limit.
             into: structure of arrays that take the outputs of all `steps` steps, rows by rows, or None.
+            named: whether args is (positional arguments, dict of named ones).
 
         Returns:
             (steps done, result of the last one, or None with `into`).
+
+        Raises:
+            RecordingError: two runs of the step differ in what they compute, or it reads a value in Python.
+            IndexError, ValueError: what the step raises; the state is as before the step.
         """
-        result = self.python(*tree.map_structure(lambda leaf: _tensor(leaf, 0), args))
-        if into is not None:
-            for target, value in zip(tree.flatten(into), tree.flatten(result)):
-                target[: value.shape[0]] = value._array
-            result = None
-        return 1, result
+        leaves = []
+        key = describe(args, leaves)
+        if recording.count and recording.current() is not None or autograd.tapes() or in_spec_scope():
+            return self._inline(args, named, into)
+        entry = self._entries.get(key)
+        if entry is None:
+            if any_symbolic(args):
+                return self._inline(args, named, into)
+            entry = self._new_entry(key)
+        plan = entry.plan()
+        if plan is None:
+            self._entries.move_to_end(key)
+            return 1, self._record(entry, args, named, leaves, into)
+        if len(self._entries) > MAX_PLANS // 2:
+            self._entries.move_to_end(key)
+        try:
+            return plan.run(leaves, steps, seconds, None if into is None else tree.flatten(into))
+        except BadIndex as bad:
+            self._explain(plan, args, named, leaves, bad.done, steps)
+
+    def _inline(self, args, named, into):
+        """Plain Python: the calls reach the tapes, or the recorder of another Function, around this one."""
+        return 1, _store(self._call(tree.map_structure(_tensor, args), named), into)
+
+    def _call(self, args, named):
+        return self.python(*args[0], **args[1]) if named else self.python(*args)
+
+    def _new_entry(self, key):
+        while len(self._entries) >= MAX_PLANS:
+            self._entries.popitem(last=False)
+        entry = self._entries[key] = _Entry()
+        return entry
+
+    def _record(self, entry, args, named, leaves, into):
+        recorder = Recorder(arrays := first_step(leaves))
+        filled = fill(args, iter(arrays))
+        with recording.use(recorder):
+            result = self._call(filled, named)
+            trace = Trace(recorder, result)
+        self._recordings += 1
+        first = entry.first
+        if first is None or not first.conditions.hold():
+            entry.first = trace
+        else:
+            found = difference(first, trace)
+            if found is None:
+                entry.first = None
+                entry.plans = [plan for plan in entry.plans if plan.conditions.may_return()][-7:]
+                entry.plans.append(Plan(trace))
+            elif first.built:  # the first step made state, and may have computed for it
+                entry.first = trace
+            else:
+                entry.first = None
+                raise RecordingError(
+                    f"{self.name}: two steps with equal arguments computed different things, so the step cannot be "
+                    f"recorded: {found}. What Python and NumPy compute in a step would be a constant: pass it as an "
+                    f"argument, keep it in a Variable, or run the step in Python: compile(run_eagerly=True)"
+                )
+        return _store(result, into)
+
+    def _explain(self, plan, args, named, leaves, done, steps):
+        """Runs the bad step in Python for its message, puts the state back, raises with the number of the step."""
+        saved = [(v, kernels.copy(v._array)) for v in plan.written]
+        tensors = iter([Tensor(_at(leaf, done)) for leaf in leaves])
+        try:
+            self._call(fill(args, tensors), named)
+        except (IndexError, ValueError) as error:
+            where = f"{self.name}: step {done} of {steps}: " if steps > 1 else ""
+            raise type(error)(f"{where}{error}") from None
+        finally:
+            for variable, before in saved:
+                kernels.assign(variable._prepare_write(), before)
+        raise IndexError(f"{self.name}: step {done}: an index is out of range")
 
 
-def _tensor(leaf, step):
-    if isinstance(leaf, Rows):
-        leaf = leaf.at(step)
-    return leaf if is_tensor(leaf) or not hasattr(leaf, "shape") else as_tensor(leaf)
+def _tensor(leaf):
+    """A Tensor for an array or Rows; Tensors stay the objects that tapes follow."""
+    if type(leaf) is Rows:
+        return as_tensor(leaf.at(0))
+    return as_tensor(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
+
+
+def _at(leaf, step):
+    return leaf.at(step) if type(leaf) is Rows else array_of(leaf)
+
+
+def _store(result, into):
+    if into is None:
+        return result
+    for target, value in zip(tree.flatten(into), tree.flatten(result)):
+        target[: value.shape[0]] = value._array
+    return None
+
+
+def function(python=None, *, name=None):
+    """A step that is recorded while it runs, and then replayed by one native call.
+
+    The first two calls with arguments of new shapes, dtypes or Python values run the Python function and note its kernel
+    calls; when both noted the same, later calls replay them. Whatever changes from step to step is an argument (an array
+    or a Tensor) or lives in a Variable; Python code in the function runs in the first two calls only. Under a
+    GradientTape, or inside of another recorded function, it is an ordinary function.
+
+    Args:
+        python: a function of arrays, Tensors and Python values that returns Tensors, or a structure of them.
+        name: for messages.
+
+    Returns:
+        A callable with the function's signature.
+
+    Raises:
+        RecordingError: (when called) the step reads a value in Python, or two runs of it differ.
+
+    Example:
+        >>> import quernel as qn
+        >>> w = qn.Variable(1.0)
+        >>> @qn.function
+        ... def step(x):
+        ...     with qn.GradientTape() as tape:
+        ...         loss = (w * x - 3.0) ** 2
+        ...     w.assign_sub(0.1 * tape.gradient(loss, w))
+        ...     return loss
+        >>> for _ in range(50):
+        ...     loss = step(qn.constant(1.0))
+        >>> round(float(w), 3)
+        3.0
+    """
+    if python is None:
+        return functools.partial(function, name=name)
+    if not callable(python):
+        raise TypeError(f"function: expected a function, received {type(python).__name__}")
+    return Function(python, name)

@@ -4,13 +4,22 @@ import random as _python_random
 
 import numpy as np
 
-from .. import ops
+from .. import ops, recording
 from ..naming import auto_name
 from ..tensor import as_tensor
 from ..variable import Variable
 
 _seeds = _python_random.Random()  # seeds for generators and initializers that get none
-_state = {"generator": None, "seed": None}
+
+
+class _Global(recording.Versioned):
+    """The generator behind random functions that get no seed, and the seed that it starts with."""
+
+    generator = None
+    seed = None
+
+
+_global = _Global()
 
 
 def make_default_seed():
@@ -75,21 +84,22 @@ _ONE_CALL = as_tensor(np.array([0, 0, 1], "int64"))
 
 def global_seed_generator():
     """The generator behind random functions that get no seed."""
-    if _state["generator"] is None:
-        _state["generator"] = SeedGenerator(_state["seed"], name="global_seed_generator")
-    return _state["generator"]
+    if _global.generator is None:
+        _global.generator = SeedGenerator(_global.seed, name="global_seed_generator")
+    recording.touch(_global)
+    return _global.generator
 
 
 def seed_everything(seed):
     """Starts the global generator and the fresh seeds again, from `seed`."""
-    _state["seed"] = check_seed(seed)
-    _seeds.seed(_state["seed"])
-    _state["generator"] = None
+    _global.seed = check_seed(seed)
+    _seeds.seed(_global.seed)
+    _global.generator = None
 
 
 def forget_generator():
     """Drops the global generator; the next use starts it again (utils.clear_session)."""
-    _state["generator"] = None
+    _global.generator = None
 
 
 def draw_seed(seed=None):

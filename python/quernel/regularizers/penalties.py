@@ -2,10 +2,10 @@
 
 import math
 
-from .. import ops
+from .. import ops, recording
 
 
-class Regularizer:
+class Regularizer(recording.Versioned):
     """The base of regularizers: called with a Tensor or a Variable, it gives a scalar Tensor.
 
     Example:

@@ -1,0 +1,110 @@
+"""The arguments of a recorded step: which of them are arrays, the key that tells signatures apart, and putting them back."""
+
+import numpy as np
+
+from .. import kernels
+from ..kernels.kernel import _attribute_key, as_array
+from ..tensor import Tensor
+from ..variable import Reader
+from .recorder import alias
+from .rows import Rows
+
+_PLAIN = (bool, int, float, str, bytes, complex, type(None))
+
+
+def describe(value, leaves):
+    """The signature of an argument: a key for a dictionary. Its arrays are appended to `leaves`.
+
+    Arrays count by shape, strides and dtype, plain Python values by type and value, other objects by identity.
+    """
+    kind = type(value)
+    if kind is np.ndarray:
+        leaves.append(value)
+        return "array", value.shape, value.strides, value.dtype.num
+    if kind is Rows:
+        array = value.array
+        if type(array) is not np.ndarray or not array.dtype.isnative:
+            value = Rows(_array(array), value.size)
+            array = value.array
+        leaves.append(value)
+        return "rows", value.size, array.shape[1:], array.strides, array.dtype.num
+    if isinstance(value, Tensor):
+        leaves.append(value)
+        array, mask = value._array, getattr(value, "_keras_mask", None)
+        key = "tensor", array.shape, array.strides, array.dtype.num
+        return key if mask is None else (key, describe(mask, leaves))
+    if kind is tuple or kind is list:
+        return (kind, *[describe(v, leaves) for v in value])
+    if isinstance(value, dict):
+        return ("dict", *[(k, describe(value[k], leaves)) for k in sorted(value)])
+    if isinstance(value, (list, tuple)):
+        return (kind, *[describe(v, leaves) for v in value])
+    if kind in _PLAIN:
+        return _attribute_key(value)
+    if isinstance(value, (np.ndarray, np.generic)) or (hasattr(value, "__dlpack__") and not hasattr(value, "_array")):
+        return describe(_array(value), leaves)
+    return Identity(value)
+
+
+def _array(value):
+    return as_array(value._array if isinstance(value, Tensor) else value, "argument")
+
+
+class Identity:
+    """An object that counts by what it is, not by what it equals; the key keeps it alive, so its id stays its own."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return type(other) is Identity and other.value is self.value
+
+    def __hash__(self):
+        return id(self.value)
+
+
+def array_of(leaf):
+    """The array of a leaf; of Rows the whole one, whose start is the first step's."""
+    kind = type(leaf)
+    return leaf if kind is np.ndarray else leaf.array if kind is Rows else leaf._array
+
+
+def advance_of(leaf):
+    """How many bytes the leaf's data move from step to step."""
+    return leaf.size * leaf.array.strides[0] if type(leaf) is Rows else 0
+
+
+def first_step(leaves):
+    """For each leaf an array of the first step's data that is a root of its own (see recorder.alias)."""
+    arrays = []
+    for leaf in leaves:
+        if type(leaf) is Reader:  # a Variable's memory, which the step may write: it reads what was there before
+            arrays.append(kernels.copy(leaf._array))
+        else:
+            array = leaf.at(0) if type(leaf) is Rows else array_of(leaf)
+            arrays.append(alias(array))
+    return arrays
+
+
+def fill(value, arrays):
+    """The argument with Tensors on `arrays` (an iterator, in the order of `describe`) in place of its arrays."""
+    kind = type(value)
+    if kind is np.ndarray or kind is Rows:
+        return Tensor(next(arrays))
+    if isinstance(value, Tensor):
+        tensor = Tensor(next(arrays))
+        mask = getattr(value, "_keras_mask", None)
+        if mask is not None:
+            tensor._keras_mask = fill(mask, arrays)
+        return tensor
+    if isinstance(value, dict):
+        filled = {k: fill(value[k], arrays) for k in sorted(value)}
+        return {k: filled[k] for k in value}
+    if isinstance(value, (list, tuple)):
+        parts = [fill(v, arrays) for v in value]
+        return kind(*parts) if hasattr(value, "_fields") else kind(parts)
+    if isinstance(value, (np.ndarray, np.generic)) or (hasattr(value, "__dlpack__") and not hasattr(value, "_array")):
+        return Tensor(next(arrays))
+    return value

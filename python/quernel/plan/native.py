@@ -1,0 +1,84 @@
+"""NativeEngine: a program as one `_core.Plan`, with one workspace laid out for all its buffers."""
+
+import numpy as np
+
+from .. import backend
+from .layout import Layout
+from .program import OUTPUT
+from .recorder import ARGUMENT, MADE
+
+DTYPES = {np.dtype(name): code for code, name in enumerate(("float32", "float64", "int32", "int64", "uint8", "bool"))}
+_WORKSPACE, _FIXED, _ARGUMENT, _OUTPUT = range(4)
+_UNBOUNDED = 2**62  # bytes of an argument: its shape and strides are part of the plan's signature
+
+
+def can_run(program):
+    """Whether native kernels take every call."""
+    return hasattr(backend._state.core, "Plan") and all(op.resolved.backend == "native" for op, _ in program.calls)
+
+
+class NativeEngine:
+    """Runs a program's calls in C++; see csrc/core/plan.hpp."""
+
+    kind = "native"
+
+    def __init__(self, program):
+        self.layout = Layout(lifetimes(program))
+        roots, self._index = [], {}
+        outputs = {ref.root: i for i, ref in enumerate(program.outputs)}
+        for number, root in program.roots.items():
+            self._index[number] = len(roots)
+            if root.kind is MADE:
+                roots.append((_WORKSPACE, self.layout.offsets.get(number, 0), root.bytes))
+            elif root.kind is ARGUMENT:
+                roots.append((_ARGUMENT, root.what, _UNBOUNDED))
+            elif root.kind is OUTPUT:
+                roots.append((_OUTPUT, outputs[number], root.bytes))
+            else:
+                roots.append((_FIXED, root.address, root.bytes))
+        ops, isa = [], None
+        for op, epilogue in program.calls:
+            _, isa, index, ints, floats = op.resolved.payload
+            ins, outs = operands(op)
+            ops.append((index, self._views(ins), self._views(outs), ints, floats, int(epilogue)))
+        undo = [(self._index[number], 0, size) for number, size in program.undo]
+        if isa is None:
+            isa = backend.native_op("copy")[1]
+        self.plan = backend._state.core.Plan(isa, self.layout.size, roots, ops, program.abort_after, undo)
+        self.run = self.plan.run
+
+    def _views(self, refs):
+        views = []
+        for ref in refs:
+            if ref is None:
+                views.append(None)
+                continue
+            item = ref.dtype.itemsize
+            strides = tuple(s // item for s in ref.strides)
+            views.append((self._index[ref.root], ref.offset, DTYPES[ref.dtype], ref.shape, strides, False))
+        return views
+
+
+def operands(op):
+    """The Refs of a native call's inputs and outputs: arrays updated in place are outputs."""
+    kernel = op.kernel
+    ins, outs = [], list(op.outputs)
+    if kernel.updates:
+        for name, value in zip(kernel.inputs, op.inputs):
+            target = outs if name in kernel.updates else ins
+            target.extend(value) if type(value) is list else target.append(value)
+        return ins, outs
+    for value in op.inputs:
+        ins.extend(value) if type(value) is list else ins.append(value)
+    return ins, outs or list(op.written)
+
+
+def lifetimes(program):
+    """(root, bytes, first call, last call) of each buffer of the workspace."""
+    first, last = {}, {}
+    for i, (op, _) in enumerate(program.calls):
+        for ref in (*op.reads(), *op.writes()):
+            if program.roots[ref.root].kind is MADE:
+                first.setdefault(ref.root, i)
+                last[ref.root] = i
+    return [(number, program.roots[number].bytes, first[number], last[number]) for number in first]

@@ -1,0 +1,91 @@
+"""Plan: a program with an engine and the memory that each run brings along."""
+
+from .. import tree
+from ..kernels.kernel import empty
+from ..tensor import Tensor
+from .arguments import advance_of, array_of
+from .native import NativeEngine, can_run
+from .program import Program
+from .python import PythonEngine
+from .trace import TENSOR, VALUE
+
+
+class BadIndex(Exception):
+    """A step found an index out of range; nothing of it happened. `done` steps before it stand."""
+
+    def __init__(self, done):
+        self.done = done
+
+
+class Plan:
+    """What `Function` keeps for a signature.
+
+    Args:
+        trace: the second of two recordings that agree.
+    """
+
+    def __init__(self, trace):
+        self.conditions = trace.conditions
+        program = self.program = Program(trace)
+        self.engine = NativeEngine(program) if can_run(program) else PythonEngine(program)
+        self.written = program.written
+        self.runs = 0
+        self._specs = [(ref.shape, ref.dtype) for ref in program.outputs]
+        self._still = (0,) * len(self._specs)
+        self._wrap = _wrapper(program)
+
+    def run(self, leaves, steps, seconds, into):
+        """Runs up to `steps` steps; (steps done, result of the last one, or None with `into`).
+
+        Args:
+            leaves: the arrays of the arguments: ndarrays, Tensors, Rows.
+            into: flat list of arrays for the outputs of all steps, or None.
+
+        Raises:
+            BadIndex: step `done` found an index out of range.
+        """
+        for variable in self.written:
+            if variable._reader is not None or variable._readers:
+                variable._prepare_write()  # Tensors read before keep the old value
+        args = tuple([array_of(leaf) for leaf in leaves])  # after that: one may be such a Tensor
+        moves = tuple([advance_of(leaf) for leaf in leaves])
+        outs = [empty(shape, dtype) for shape, dtype in self._specs]
+        if into is None:
+            done, bad = self.engine.run(args, moves, tuple(outs), self._still, steps, False, seconds)
+        else:
+            strides = [0] * len(outs)
+            for i, target in enumerate(into):
+                outs[i] = target
+                strides[i] = self._specs[i][0][0] * target.strides[0]
+            done, bad = self.engine.run(args, moves, tuple(outs), tuple(strides), steps, True, seconds)
+        self.runs += done
+        for reference, position in self.program.alive:
+            tensor = reference()
+            if tensor is not None and done:
+                tensor._array = outs[position]
+        if bad:
+            raise BadIndex(done)
+        return done, None if into is not None else self._wrap(outs)
+
+
+def _wrapper(program):
+    """A function that gives the step's result from the list of output arrays."""
+    leaves, result = program.leaves, program.result
+
+    def leaf(kind, value, outs):
+        return value if kind is VALUE else Tensor(outs[value]) if kind is TENSOR else outs[value]
+
+    if not tree.is_nested(result):
+        kind, value = leaves[0]
+        return lambda outs: leaf(kind, value, outs)
+    flat = not any(map(tree.is_nested, result.values() if type(result) is dict else result))
+    if type(result) is dict and flat:
+        entries = [(key, *pair) for key, pair in zip(sorted(result), leaves)]
+        order = {key: position for position, key in enumerate(result)}
+        entries.sort(key=lambda entry: order[entry[0]])
+        return lambda outs: {key: leaf(kind, value, outs) for key, kind, value in entries}
+    if type(result) in (tuple, list) and flat:
+        make = type(result)
+        return lambda outs: make([leaf(kind, value, outs) for kind, value in leaves])
+    form = tree.map_structure(lambda _: None, result)
+    return lambda outs: tree.pack(form, [leaf(kind, value, outs) for kind, value in leaves])

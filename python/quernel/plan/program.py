@@ -1,0 +1,137 @@
+"""Program: a trace made ready to run: the calls in order, what becomes of each buffer, outputs, and the state to put back
+when a step aborts. Engines (native.py, python.py) run it.
+"""
+
+from .. import kernels
+from .recorder import MADE, OUTSIDE, VARIABLE, Op, Ref, Root
+from .trace import VALUE
+
+FLAGGING = ("gather", "scatter_add", "sparse_categorical_crossentropy", "sparse_categorical_crossentropy_dx")
+OUTPUT = "output"
+
+
+class Program:
+    """The calls that a step needs.
+
+    Args:
+        trace: the second of two recordings that agree.
+
+    Attributes:
+        calls: list of (Op, epilogue): epilogue calls only make outputs. roots: {number: Root} of those used.
+        outputs: list of Refs, each with a root of kind OUTPUT: memory that every run brings along.
+        leaves: for each leaf of the result (kind, position in outputs) or (VALUE, object).
+        alive: (weak reference to a Tensor, position in outputs).
+        written: the Variables that the step changes. kept: objects that must live as long as the plan.
+        abort_after: the last call that may find a bad index, or -1; undo: [(root, bytes)] of state written before.
+    """
+
+    def __init__(self, trace):
+        self.roots = {}
+        self.kept = []
+        self.calls = []
+        keep = set(trace.needed)
+        alive = [(reference, ref) for reference, ref in trace.alive if reference() is not None]
+        if alive:
+            keep |= trace._needed([ref for _, ref in alive])
+        wanted = [ref for kind, ref in trace.leaves if kind is not VALUE] + [ref for _, ref in alive]
+        self._trace = trace
+        for i in sorted(keep):
+            self.calls.append((trace.ops[i], i not in trace.effects))
+        for ref in self._all_refs():
+            self._use(ref.root)
+        self.outputs = [self._output(ref) for ref in wanted]
+        positions = iter(range(len(self.outputs)))
+        self.leaves = [(k, v) if k is VALUE else (k, next(positions)) for k, v in trace.leaves]
+        self.alive = [(reference, next(positions)) for reference, _ in alive]
+        self.result = trace.result
+        self.written = self._written()
+        self.abort_after, self.undo = self._abort()
+        del self._trace
+
+    def _all_refs(self):
+        for op, _ in self.calls:
+            yield from op.reads()
+            yield from op.writes()
+
+    def _use(self, number):
+        root = self._trace.roots[number]
+        if number in self.roots:
+            return
+        if root.kind is OUTSIDE and number not in self._trace.captured:
+            constant = root.what.copy()
+            root = Root(OUTSIDE, number, constant, constant, line=root.line)
+        self.roots[number] = root
+        if root.kind in (VARIABLE, OUTSIDE):
+            self.kept.append(root.what)
+
+    def _output(self, ref):
+        """The Ref of an output: the buffer itself where the step made it whole, else a copy at the end."""
+        source = self._trace.roots[ref.root]
+        whole = source.kind is MADE and ref.offset == 0 and _contiguous(ref) and _bytes(ref) == source.bytes
+        if whole and self.roots[ref.root].kind is not OUTPUT:
+            self.roots[ref.root] = Root(OUTPUT, ref.root, size=_bytes(ref))
+            return ref
+        self._use(ref.root)
+        number = max(len(self._trace.roots), max(self.roots) + 1)
+        strides, step = [], ref.dtype.itemsize
+        for n in reversed(ref.shape):
+            strides.append(step)
+            step *= n
+        target = Ref(number, 0, ref.shape, tuple(reversed(strides)), ref.dtype)
+        self.roots[number] = Root(OUTPUT, number, size=_bytes(ref))
+        resolved = kernels.copy.resolve([_Like(ref)], {})
+        self.calls.append((Op(kernels.copy, {}, resolved, [ref], (target,), (), "the end of the step"), True))
+        return target
+
+    def _written(self):
+        found = {}
+        for op, _ in self.calls:
+            for ref in op.written:
+                root = self.roots[ref.root]
+                if root.kind is VARIABLE:
+                    found[id(root.what)] = root.what
+        return list(found.values())
+
+    def _abort(self):
+        """Gathers check indices: a second one with the same indices finds nothing new."""
+        seen, last = set(), -1
+        for i, (op, _) in enumerate(self.calls):
+            if op.kernel.name in FLAGGING:
+                indices = next(r for r in op.reads() if r.dtype.kind in "iu" and r is not _skip(op))
+                if indices not in seen:
+                    last = i
+                seen.add(indices)
+        undo = {}
+        for op, _ in self.calls[: last + 1]:
+            for ref in op.written:
+                if self.roots[ref.root].kind in (VARIABLE, OUTSIDE):
+                    undo[ref.root] = self.roots[ref.root].bytes
+        return last, list(undo.items())
+
+
+def _skip(op):
+    """The array that is read by indices, which may hold integers itself."""
+    return op.inputs[0] if op.kernel.name == "gather" else None
+
+
+class _Like:
+    """Shape and dtype of an array, for the resolution of a call."""
+
+    def __init__(self, ref):
+        self.shape, self.dtype, self.ndim = ref.shape, ref.dtype, len(ref.shape)
+
+
+def _bytes(ref):
+    size = ref.dtype.itemsize
+    for n in ref.shape:
+        size *= n
+    return size
+
+
+def _contiguous(ref):
+    step = ref.dtype.itemsize
+    for n, stride in zip(reversed(ref.shape), reversed(ref.strides)):
+        if n != 1 and stride != step:
+            return False
+        step *= n
+    return True

@@ -1,0 +1,99 @@
+"""PythonEngine: a program as a Python loop over its calls, for backends without native code and for steps with a call
+that only NumPy takes. Slower than the native engine, with the same results as the step itself.
+"""
+
+import time
+
+import numpy as np
+
+from .program import OUTPUT
+from .recorder import ARGUMENT, MADE, VARIABLE
+
+
+class _View:
+    """An array on another one's memory."""
+
+    def __init__(self, owner, address, ref):
+        self.owner = owner
+        writeable = owner.flags.writeable
+        self.__array_interface__ = {
+            "data": (address, not writeable),
+            "shape": ref.shape,
+            "strides": ref.strides,
+            "typestr": ref.dtype.str,
+            "version": 3,
+        }
+
+
+def view(owner, address, ref):
+    """The array that `ref` describes, in memory that starts at `address` and belongs to `owner`."""
+    same = not ref.offset and owner.shape == ref.shape and owner.strides == ref.strides and owner.dtype == ref.dtype
+    if same and address == owner.__array_interface__["data"][0]:
+        return owner
+    array = np.asarray(_View(owner, address + ref.offset, ref))
+    return array if array.dtype == ref.dtype else array.view(ref.dtype)
+
+
+class PythonEngine:
+    """Runs a program's calls one by one."""
+
+    kind = "python"
+    layout = None
+
+    def __init__(self, program):
+        self.program = program
+        self.slots = {ref.root: i for i, ref in enumerate(program.outputs)}
+
+    def run(self, args, arg_advance, outs, out_advance, steps, every, seconds):
+        """As `_core.Plan.run`: (steps done, whether the next one found a bad index, whose state writes are undone)."""
+        start = time.perf_counter()
+        for step in range(steps):
+            last = step == steps - 1 or bool(seconds and time.perf_counter() - start > seconds)
+            saved = [(self._fixed(number), self._fixed(number).copy()) for number, _ in self.program.undo]
+            owners = {}
+            try:
+                for op, epilogue in self.program.calls:
+                    if not epilogue or every or last:
+                        self._call(op, owners, args, arg_advance, outs, out_advance, step)
+            except IndexError:
+                for array, before in saved:
+                    array[...] = before
+                return step, True
+            if last:
+                return step + 1, False
+        return steps, False
+
+    def _fixed(self, number):
+        root = self.program.roots[number]
+        return root.what._array if root.kind is VARIABLE else root.what
+
+    def _call(self, op, owners, args, arg_advance, outs, out_advance, step):
+        roots = self.program.roots
+
+        def array_of(ref):
+            root = roots[ref.root]
+            if root.kind is MADE:
+                owner = owners[ref.root]
+                return view(owner, owner.__array_interface__["data"][0], ref)
+            if root.kind is ARGUMENT:
+                owner, move = args[root.what], step * arg_advance[root.what]
+            elif root.kind is OUTPUT:
+                slot = self.slots[ref.root]
+                owner, move = outs[slot], step * out_advance[slot]
+            else:
+                owner, move = self._fixed(ref.root), 0
+            return view(owner, owner.__array_interface__["data"][0] + move, ref)
+
+        arrays = [
+            None if v is None else [array_of(r) for r in v] if type(v) is list else array_of(v) for v in op.inputs
+        ]
+        out = None
+        if op.written and not op.kernel.updates:
+            out = tuple(map(array_of, op.written))
+            out = out[0] if op.resolved.single else out
+        result = op.kernel._execute(op.resolved, arrays, op.attrs, out)
+        for ref, value in zip(op.outputs, result if type(result) is tuple else (result,)):
+            if roots[ref.root].kind is OUTPUT:
+                np.copyto(array_of(ref), value)
+            else:
+                owners[ref.root] = value

@@ -1,0 +1,191 @@
+"""Recorder: notes the kernel calls of a running step, as reads and writes of numbered buffers.
+
+A buffer ("root") is an allocation, told apart by the identity of the array that owns it, never by its address; a view is
+its root, an offset and strides. Roots are arguments of the step, the storage of Variables, results of recorded calls, or
+arrays from outside (constants, captured arrays). Results are held by weak references only, so recording needs no more
+memory than running, and whatever still lives at the end is held by somebody.
+"""
+
+import sys
+import weakref
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import recording
+
+ARGUMENT, VARIABLE, MADE, OUTSIDE = "argument", "variable", "made", "outside"
+
+
+class Root:
+    """One buffer: kind, number, address of element (0, 0, ...) of the array that owns it, bytes, and what it is.
+
+    `what` is the argument's position, the Variable, the recorded call that made it, or the array from outside.
+    """
+
+    __slots__ = ("kind", "number", "address", "bytes", "what", "line")
+
+    def __init__(self, kind, number, array=None, what=None, line="", size=0):
+        self.kind, self.number, self.what, self.line = kind, number, what, line
+        self.address = 0 if array is None else address_of(array)
+        self.bytes = size if array is None else array.nbytes
+
+
+class Ref(NamedTuple):
+    """An array as seen by a call: its root's number, the offset of element (0, 0, ...) in bytes, shape, strides in bytes."""
+
+    root: int
+    offset: int
+    shape: tuple
+    strides: tuple
+    dtype: np.dtype
+
+
+class Op:
+    """One recorded kernel call. `inputs` are Refs, None, or lists of Refs; `outputs` Refs of fresh arrays."""
+
+    __slots__ = ("kernel", "attrs", "resolved", "inputs", "outputs", "written", "line")
+
+    def __init__(self, kernel, attrs, resolved, inputs, outputs, written, line):
+        self.kernel, self.attrs, self.resolved = kernel, attrs, resolved
+        self.inputs, self.outputs, self.written, self.line = inputs, outputs, written, line
+
+    def reads(self):
+        """The Refs of all inputs, flat, those written in place among them."""
+        for value in self.inputs:
+            if type(value) is list:
+                yield from value
+            elif value is not None:
+                yield value
+
+    def writes(self):
+        """The Refs that it writes: fresh outputs, and arrays updated in place."""
+        yield from self.outputs
+        yield from self.written
+
+
+def address_of(array):
+    """The address of element (0, 0, ...)."""
+    return array.__array_interface__["data"][0]
+
+
+class _Holder:
+    """Memory of an array under a new identity: an array made from it has no other array as its base."""
+
+    def __init__(self, array):
+        self.array = array
+        self.__array_interface__ = {**array.__array_interface__, "version": 3, "strides": array.strides}
+
+
+def alias(array):
+    """An array on the same memory that is a root of its own."""
+    result = np.asarray(_Holder(array))
+    return result if result.dtype == array.dtype else result.view(array.dtype)
+
+
+def root_array(array):
+    """The array that owns the memory of a view."""
+    while type(array.base) is np.ndarray:
+        array = array.base
+    return array
+
+
+def user_line():
+    """file:line in function, of the innermost frame outside of quernel."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name != "quernel" and not name.startswith("quernel."):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        frame = frame.f_back
+    return "quernel"
+
+
+class Recorder:
+    """Records the kernel calls made between `with recording.use(recorder)` and the block's end.
+
+    Args:
+        arguments: arrays that are roots of their own (see `alias`), the step's arguments in order.
+
+    Attributes:
+        ops: list of Op. roots: list of Root, by number.
+        touched: the objects whose settings the step used. built: whether state was made during it.
+        tensors: weak references to the Tensors that recorded ops returned.
+    """
+
+    def __init__(self, arguments):
+        self.ops = []
+        self.roots = []
+        self.touched = {}
+        self.tensors = []
+        self.built = False
+        self._numbers = {}  # id(root array) -> number
+        self._deaths = {}  # id -> weak reference that forgets the number when the array dies
+        self._kept = []  # roots that are not results: alive until the recorder goes
+        for i, array in enumerate(arguments):
+            self._add(ARGUMENT, array, i)
+
+    def _add(self, kind, array, what, line=""):
+        number = len(self.roots)
+        self.roots.append(Root(kind, number, array, what, line))
+        key = id(array)
+        self._numbers[key] = number
+        if kind is MADE:
+            self._deaths[key] = weakref.ref(
+                array, lambda _: (self._numbers.pop(key, None), self._deaths.pop(key, None))
+            )
+        else:
+            self._kept.append(array)
+        return number
+
+    def knows(self, array):
+        """Whether an array belongs to what changes between steps: arguments, Variables, results."""
+        root = root_array(array)
+        number = self._numbers.get(id(root))
+        if number is None:
+            return id(root) in recording.STORAGE
+        return self.roots[number].kind is not OUTSIDE
+
+    def ref(self, array, made_by=None):
+        """The Ref of an array; an unknown root is a Variable's storage, or a result of `made_by`, or from outside."""
+        root = root_array(array)
+        number = self._numbers.get(id(root))
+        if number is None:
+            variable = recording.STORAGE.get(id(root))
+            if variable is not None:
+                number = self._add(VARIABLE, root, variable)
+                for owner in (variable, variable._owner, variable._regularizer, variable._constraint):
+                    if hasattr(owner, "_version"):
+                        self.touched[id(owner)] = owner
+            elif made_by is not None:
+                number = self._add(MADE, root, made_by)
+            else:
+                number = self._add(OUTSIDE, root, root, user_line())
+        offset = address_of(array) - self.roots[number].address
+        return Ref(number, offset, array.shape, array.strides, array.dtype)
+
+    def note(self, kernel, resolved, arrays, attrs, out, result):
+        """Notes a call that has just been made."""
+        inputs = [None if a is None else [self.ref(v) for v in a] if type(a) is list else self.ref(a) for a in arrays]
+        index = len(self.ops)
+        outputs, written = (), ()
+        if kernel.updates:
+            named = [
+                value for name, value in zip(kernel.inputs, inputs) if name in kernel.updates and value is not None
+            ]
+            written = tuple(ref for value in named for ref in (value if type(value) is list else (value,)))
+        elif out is not None:
+            written = tuple(map(self.ref, out if type(out) is tuple else (out,)))
+        elif kernel.view:
+            self.ref(result, index)  # a copy (reshape of what is not contiguous) is a result as any other
+            root = self.roots[self._numbers[id(root_array(result))]]
+            if root.kind is not MADE or root.what != index:
+                return  # shares memory: later calls refer to the root
+            outputs = (self.ref(result),)
+        else:
+            outputs = tuple(self.ref(v, index) for v in (result if type(result) is tuple else (result,)))
+        self.ops.append(Op(kernel, dict(attrs), resolved, inputs, outputs, written, user_line()))
+
+    def keep(self, tensors):
+        """Notes the Tensors that an op returned."""
+        self.tensors.extend(map(weakref.ref, tensors))

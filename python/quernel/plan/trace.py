@@ -1,0 +1,186 @@
+"""Trace: one finished recording of a step: its live calls, what it returns, what it depends on, and how two of them differ."""
+
+from .. import backend, dtypes, recording, tree
+from ..kernels.kernel import _attribute_key
+from ..tensor import Tensor
+from ..variable import Reader
+from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE
+
+TENSOR, ARRAY, VALUE = "tensor", "array", "value"
+
+
+def world():
+    """What every plan depends on: backend and instruction set, and the default float dtype."""
+    return backend._state.generation, dtypes.floatx()
+
+
+class Trace:
+    """What a Recorder saw.
+
+    Attributes:
+        ops, roots: as recorded. result: the structure that the step returned.
+        leaves: for each leaf of the result (TENSOR | ARRAY, Ref) or (VALUE, object).
+        alive: (weak reference to a Tensor made in the step that somebody still holds, Ref).
+        conditions: Conditions that a plan of it holds under.
+        effects: numbers of the calls that change state; needed: those and what the results need.
+    """
+
+    def __init__(self, recorder, result):
+        self.roots = recorder.roots
+        self.ops = recorder.ops
+        self.built = recorder.built
+        self.result = result
+        self.leaves = [self._leaf(recorder, leaf) for leaf in tree.flatten(result)]
+        self.alive = self._alive(recorder, result)
+        self.conditions = Conditions(recorder.touched.values())
+        self.effects = self._needed(())
+        self.needed = self._needed([ref for kind, ref in self.leaves if kind is not VALUE])
+        self.captured = set()  # roots from outside that are the same array in every step, and are read where they are
+
+    @staticmethod
+    def _leaf(recorder, leaf):
+        if isinstance(leaf, Tensor):
+            return TENSOR, recorder.ref(leaf._array)
+        if hasattr(leaf, "__array_interface__") and hasattr(leaf, "nbytes"):
+            return ARRAY, recorder.ref(leaf)
+        return VALUE, leaf
+
+    @staticmethod
+    def _alive(recorder, result):
+        returned = {id(leaf) for leaf in tree.flatten(result)}
+        alive = []
+        for reference in recorder.tensors:
+            tensor = reference()
+            if tensor is not None and id(tensor) not in returned and type(tensor) is not Reader:
+                alive.append((reference, recorder.ref(tensor._array)))
+        return alive
+
+    def _needed(self, refs):
+        """The numbers of the calls that write state, or make what `refs` show, and of all that these need."""
+        live = {ref.root for ref in refs}
+        needed = set()
+        for i in range(len(self.ops) - 1, -1, -1):
+            op = self.ops[i]
+            writes_state = any(self.roots[ref.root].kind is not MADE for ref in op.written)
+            if writes_state or any(ref.root in live for ref in op.writes()):
+                needed.add(i)
+                live.update(ref.root for ref in op.reads())
+                live.update(ref.root for ref in op.written)
+        return needed
+
+
+class Conditions:
+    """The settings that a step depended on: those of the objects it used, and of the process.
+
+    Args:
+        objects: what has `_version` and `_trainable`.
+    """
+
+    def __init__(self, objects):
+        self.seen = recording.writes
+        self._objects = [(o, o._version, o._trainable) for o in objects]
+        self._world = world()
+
+    def hold(self):
+        """Whether all settings are as they were."""
+        if self._world != world():
+            return False
+        if self.seen == recording.writes:
+            return True
+        if all(o._version == version and o._trainable is trainable for o, version, trainable in self._objects):
+            self.seen = recording.writes
+            return True
+        return False
+
+    def may_return(self):
+        """Whether they can be as they were again: versions only grow, what is trainable goes back and forth."""
+        return all(o._version == version for o, version, _ in self._objects)
+
+
+def difference(first, second):
+    """What is not the same in two recordings of a step, as text, or None. Marks in `second` what it captured."""
+    a, b = sorted(first.needed), sorted(second.needed)
+    pair = _Pairing(first, second)
+    for i, j in zip(a, b):
+        found = pair.ops(first.ops[i], second.ops[j])
+        if found:
+            return f"{found}, in {second.ops[j].line}"
+    if len(a) != len(b):
+        longer, at = (first.ops, a) if len(a) > len(b) else (second.ops, b)
+        op = longer[at[min(len(a), len(b))]]
+        return (
+            f"one step made {len(a)} kernel calls, the other {len(b)}: {op.kernel.name} is one too many, in {op.line}"
+        )
+    if len(first.leaves) != len(second.leaves):
+        return f"one step returned {len(first.leaves)} values, the other {len(second.leaves)}"
+    for (kind, x), (other, y) in zip(first.leaves, second.leaves):
+        if kind != other:
+            return "the steps returned values of different kinds"
+        if kind is VALUE:
+            if type(x) in (bool, int, float, str) and _attribute_key(x) != _attribute_key(y):
+                return f"the steps returned the Python values {x!r} and {y!r}"
+        else:
+            found = pair.refs(x, y)
+            if found:
+                return f"the steps returned different arrays: {found}"
+    second.captured = pair.captured
+    return None
+
+
+class _Pairing:
+    """Which root of one recording is which of the other."""
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+        self.numbers = {}
+        self.captured = set()
+
+    def ops(self, a, b):
+        if a.kernel is not b.kernel:
+            return f"one step called {a.kernel.name}, the other {b.kernel.name}"
+        name = a.kernel.name
+        if a.resolved.backend != b.resolved.backend:
+            return f"{name}: one call ran on {a.resolved.backend}, the other on {b.resolved.backend}"
+        for key, value in a.attrs.items():
+            if _attribute_key(value) != _attribute_key(b.attrs[key]):
+                return f"{name}: {key} was {value!r} in one step and {b.attrs[key]!r} in the other"
+        for x, y in zip([*a.reads(), *a.writes()], [*b.reads(), *b.writes()]):
+            found = self.refs(x, y)
+            if found:
+                return f"{name}: {found}"
+        return None
+
+    def refs(self, x, y):
+        if (x.shape, x.strides, x.dtype, x.offset) != (y.shape, y.strides, y.dtype, y.offset):
+            return f"one step passed an array of shape {x.shape} and dtype {x.dtype}, the other {y.shape} and {y.dtype}"
+        if x.root in self.numbers:
+            return None if self.numbers[x.root] == y.root else "the steps passed different arrays"
+        self.numbers[x.root] = y.root
+        a, b = self.first.roots[x.root], self.second.roots[y.root]
+        if a.kind is not b.kind:
+            return f"one step passed {_what(a)}, the other {_what(b)}"
+        if a.kind is ARGUMENT and a.what != b.what:
+            return f"one step passed argument {a.what}, the other argument {b.what}"
+        if a.kind is VARIABLE and a.what is not b.what:
+            return f"one step used {_what(a)}, the other {_what(b)}; Variables are made once, outside of the step"
+        if a.kind is OUTSIDE:
+            if a.what is b.what:
+                self.captured.add(y.root)
+            elif a.what.dtype != b.what.dtype or a.what.tobytes() != b.what.tobytes():
+                return (
+                    f"an array made in Python during the step had other values in the second step "
+                    f"({_short(a.what)}, then {_short(b.what)})"
+                )
+        return None
+
+
+def _short(array):
+    return str(array.tolist()) if array.size <= 4 else f"shape {array.shape}, first value {array.ravel()[0]}"
+
+
+def _what(root):
+    if root.kind is VARIABLE:
+        return f"the Variable {root.what.path}"
+    return {ARGUMENT: f"argument {root.what}", MADE: "a result of the step", OUTSIDE: "an array from outside"}[
+        root.kind
+    ]

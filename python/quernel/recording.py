@@ -1,0 +1,110 @@
+"""Who records this context's kernel calls, and which settings a recording depends on: the hooks that kernels, Tensors,
+Variables and layers look at. The recorder itself is in plan/recorder.py.
+"""
+
+import contextlib
+import contextvars
+import threading
+import weakref
+
+_current = contextvars.ContextVar("quernel_recorder", default=None)
+_lock = threading.Lock()
+count = 0  # recorders at work in the process; while it is 0 no hook asks further
+writes = 0  # attribute writes to Versioned objects; a plan that saw this number asks nobody else
+STORAGE = weakref.WeakValueDictionary()  # id(array) -> the Variable whose memory it is, for as long as that lives
+
+
+class RecordingError(RuntimeError):
+    """A step that cannot be recorded: it reads values in Python, or two runs of it differ."""
+
+
+def current():
+    """The recorder of this context, or None."""
+    return _current.get() if count else None
+
+
+@contextlib.contextmanager
+def use(recorder):
+    """Within the `with` block `recorder` records this context's kernel calls."""
+    global count
+    with _lock:
+        count += 1
+    token = _current.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _current.reset(token)
+        with _lock:
+            count -= 1
+
+
+@contextlib.contextmanager
+def paused():
+    """Within the `with` block nothing is recorded: state is being made, which happens once and not in every step."""
+    recorder = current()
+    if recorder is None:
+        yield
+        return
+    recorder.built = True
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def refuse_read(tensor, what):
+    """Raises where a recorded step asks for the value of a Tensor that another step would give another value."""
+    recorder = current()
+    if recorder is not None and recorder.knows(tensor._array):
+        raise RecordingError(
+            f"{what}: the value of a Tensor was asked for inside a step that is being recorded, and would become a "
+            f"constant. Keep it a Tensor (quernel.ops.where in place of `if`), return it and read it outside, "
+            f"or run the step in Python: compile(run_eagerly=True)"
+        )
+
+
+class Versioned:
+    """An object whose attributes are settings of a step: writing one makes plans that used the object be recorded anew.
+
+    Attributes that never change a step are in `_free`. Writing an equal plain value counts for nothing, nor does a write
+    while a step is recorded. `_trainable` is no change of version: a plan remembers it, and serves again when it comes
+    back (the two halves of a GAN).
+    """
+
+    _version = 0
+    _trainable = None
+    _free = frozenset()
+
+    def __setattr__(self, name, value):
+        if is_change(self, name, value):
+            bump(self, name)
+        object.__setattr__(self, name, value)
+
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def is_change(owner, name, value):
+    """Whether writing attribute `name` changes the settings of `owner`."""
+    if name in owner._free or (count and current() is not None):
+        return False
+    if isinstance(getattr(type(owner), name, None), property):
+        return False  # its setter writes what it writes
+    old = owner.__dict__.get(name, is_change)
+    return not (old is value or (type(old) is type(value) and type(old) in _PLAIN and old == value))
+
+
+def bump(owner, name=""):
+    """Counts a change of `owner`'s settings."""
+    global writes
+    writes += 1
+    if name != "_trainable":
+        object.__setattr__(owner, "_version", owner._version + 1)
+
+
+def touch(owner):
+    """Tells the recorder that this step depends on the settings of `owner`."""
+    recorder = current()
+    if recorder is not None:
+        recorder.touched[id(owner)] = owner
