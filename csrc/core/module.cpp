@@ -1,25 +1,37 @@
-// quernel._core: all of the pybind11 code. One generic call serves every op of every ISA, so an op adds no binding.
+// quernel._core. One generic call serves every op of every ISA, so an op adds no binding.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include "core/allocator.hpp"
+#include "core/binding.hpp"
 #include "core/cpu.hpp"
+#include "core/span.hpp"
 #include "core/team.hpp"
+#include "core/workspace.hpp"
 
 namespace py = pybind11;
 using namespace quernel;
 
-namespace {
+namespace quernel {
 
-std::vector<const Table*> tables;
-double wake_us = 8;
+std::vector<const Table*>& tables() {
+    static std::vector<const Table*> loaded;
+    return loaded;
+}
+
+const Op& op_at(int isa, int index) {
+    if (isa < 0 || isa >= (int)tables().size() || index < 0 || index >= tables()[isa]->count)
+        throw py::value_error("no such op in the native table");
+    return tables()[isa]->ops[index];
+}
+
+}  // namespace quernel
+
+namespace {
 
 // NumPy's type numbers; `long` is the 64-bit integer on Linux and macOS.
 int dtype_code(int num) {
@@ -71,36 +83,6 @@ View view_of(PyObject* object, const char* role, size_t index) {
     return v;
 }
 
-struct Span {
-    const char *begin, *end;
-};
-Span span_of(const View& v) {
-    const int64_t item = item_size(v.dtype);
-    Span s{v.data, v.data + item};
-    for (int d = 0; d < v.rank; ++d) {
-        if (v.shape[d] == 0) return {nullptr, nullptr};
-        const ptrdiff_t reach = v.stride[d] * (v.shape[d] - 1) * item;
-        (reach < 0 ? s.begin : s.end) += reach;
-    }
-    return s;
-}
-bool overlap(const Span& a, const Span& b) { return a.begin < b.end && b.begin < a.end; }
-
-// Whether elements of one array may share memory: an axis steps over less than the axes of smaller steps reach.
-bool overlaps_itself(const View& v) {
-    ptrdiff_t reach = 0;  // of the axes seen so far, in elements
-    int axes[MAX_RANK];
-    std::iota(axes, axes + v.rank, 0);
-    std::sort(axes, axes + v.rank, [&](int a, int b) { return std::abs(v.stride[a]) < std::abs(v.stride[b]); });
-    for (int i = 0; i < v.rank; ++i) {
-        const int d = axes[i];
-        if (v.shape[d] <= 1) continue;
-        if (std::abs(v.stride[d]) <= reach) return true;
-        reach += std::abs(v.stride[d]) * (v.shape[d] - 1);
-    }
-    return false;
-}
-
 // Outputs that the caller supplied: no zero strides, no overlap with an input, with each other or within themselves.
 void check_outputs(const std::vector<View>& in, const std::vector<View>& out) {
     std::vector<Span> spans;
@@ -110,10 +92,10 @@ void check_outputs(const std::vector<View>& in, const std::vector<View>& out) {
             throw py::value_error("out: expected an array whose elements do not overlap in memory; pass a copy");
         const Span s = span_of(out[i]);
         for (const Span& other : spans)
-            if (overlap(s, other)) throw py::value_error("out: two output arrays overlap; pass separate arrays");
+            if (s.meets(other)) throw py::value_error("out: two output arrays overlap; pass separate arrays");
         spans.push_back(s);
         for (const View& v : in)
-            if (!v.absent() && overlap(s, span_of(v)))
+            if (!v.absent() && s.meets(span_of(v)))
                 throw py::value_error("out: the output overlaps an input; pass a separate array");
     }
 }
@@ -127,9 +109,7 @@ struct Prepared {
 
     Prepared(int isa, int index, const py::tuple& ins, const py::tuple& outs, const py::tuple& ints_,
              const py::tuple& floats_) {
-        if (isa < 0 || isa >= (int)tables.size() || index < 0 || index >= tables[isa]->count)
-            throw py::value_error("no such op in the native table");
-        op = &tables[isa]->ops[index];
+        op = &op_at(isa, index);
         in.reserve(ins.size());
         out.reserve(outs.size());
         for (size_t i = 0; i < ins.size(); ++i) in.push_back(view_of(PyTuple_GET_ITEM(ins.ptr(), i), "input", i));
@@ -145,7 +125,7 @@ struct Prepared {
         call.n_ints = (int32_t)ints.size();
         call.n_floats = (int32_t)floats.size();
         call.threads = num_threads();
-        call.wake_us = wake_us;
+        call.wake_us = wake_us();
         call.ranks = 1;
         call.scratch = 0;
         call.flops = call.bytes = 0;
@@ -242,11 +222,11 @@ PYBIND11_MODULE(_core, m) {
             const auto* table = static_cast<const Table*>(capsule.get_pointer());
             if (table->call_size != (int32_t)sizeof(Call))
                 throw py::import_error("the kernel module is of another build than _core; reinstall quernel");
-            tables.push_back(table);
+            tables().push_back(table);
             py::list ops;
             for (int i = 0; i < table->count; ++i)
                 ops.append(py::make_tuple(table->ops[i].name, table->ops[i].inputs, table->ops[i].outputs));
-            return py::make_tuple((int)tables.size() - 1, table->compiler, ops);
+            return py::make_tuple((int)tables().size() - 1, table->compiler, ops);
         },
         "Registers a _core_<isa> table; returns (index, compiler, ops).");
     m.def("call", call_op, "Prepares and runs one op.");
@@ -269,9 +249,8 @@ PYBIND11_MODULE(_core, m) {
         if (n < 1) throw py::value_error("num_threads: expected a count of at least 1, received " + std::to_string(n));
         set_num_threads(n);
     });
-    m.def(
-        "set_wake_us", [](double us) { wake_us = us; },
-        "Work below this many microseconds stays on one thread; 8 by default, 0 shares everything (tests).");
+    m.def("set_wake_us", set_wake_us,
+          "Work below this many microseconds stays on one thread; 8 by default, 0 shares everything (tests).");
     m.def("thread_source", thread_source);
     m.def("regions_opened", regions_opened);
     m.attr("openmp") = has_openmp();
@@ -285,5 +264,9 @@ PYBIND11_MODULE(_core, m) {
         d["allocations"] = s.allocations;
         return d;
     });
-    m.def("trim_memory", trim_memory);
+    m.def("trim_memory", [] {
+        trim_workspaces();
+        trim_memory();
+    });
+    bind_plan(m);
 }

@@ -28,6 +28,7 @@ std::atomic<int> wanted{0};
 std::atomic<bool> busy{false};
 std::atomic<bool> forked{false};
 std::atomic<int64_t> regions{0};
+std::atomic<double> wake{8};
 std::string source;
 
 // Subnormals are zero while a kernel runs (a subnormal FMA is 37 times slower here); the caller's state comes back
@@ -104,11 +105,11 @@ int physical_cores() {  // 0 where unknown
 #endif
 }
 
-#if defined(_OPENMP)
 void wait_for_team(void*) {
+#if defined(_OPENMP)
 #pragma omp barrier
-}
 #endif
+}
 
 }  // namespace
 
@@ -157,32 +158,56 @@ std::string thread_source() {
     return source;
 }
 
+int usable_cpus() {
+    static const int count = affinity();
+    return count;
+}
+
+double wake_us() { return wake.load(std::memory_order_relaxed); }
+void set_wake_us(double us) { wake.store(us); }
+
 int64_t regions_opened() { return regions.load(); }
 
-int32_t run_call(const Op& op, const Call& call, char* scratch) {
-    int32_t bad_index = 0;
+int run_region(int ranks, void (*body)(void*, int, int), void* context) {
 #if defined(_OPENMP)
-    if (call.ranks > 1 && !forked.load(std::memory_order_relaxed) && !busy.exchange(true, std::memory_order_acquire)) {
+    if (ranks > 1 && !forked.load(std::memory_order_relaxed) && !busy.exchange(true, std::memory_order_acquire)) {
         regions.fetch_add(1, std::memory_order_relaxed);
-        int32_t flags[64] = {0};
-        const int ranks = call.ranks < 64 ? call.ranks : 64;
         int size = 1;
-#pragma omp parallel num_threads(ranks)
+#pragma omp parallel num_threads(ranks < MAX_TEAM ? ranks : MAX_TEAM)
         {
             const int rank = omp_get_thread_num(), team_size = omp_get_num_threads();
             if (rank == 0) size = team_size;
             FlushSubnormals flush;
-            Team team{rank, team_size, &flags[rank], wait_for_team, nullptr};
-            op.run(call, team, scratch);
+            body(context, rank, team_size);
         }
         busy.store(false, std::memory_order_release);
-        for (int r = 0; r < size; ++r) bad_index |= flags[r];
-        return bad_index;
+        return size;
     }
 #endif
+    (void)ranks;
     FlushSubnormals flush;
-    Team team{0, 1, &bad_index, nullptr, nullptr};
-    op.run(call, team, scratch);
+    body(context, 0, 1);
+    return 1;
+}
+
+int32_t run_call(const Op& op, const Call& call, char* scratch) {
+    struct Job {
+        const Op& op;
+        const Call& call;
+        char* scratch;
+        int32_t bad_index[MAX_TEAM];
+    };
+    Job job{op, call, scratch, {0}};
+    const int size = run_region(
+        call.ranks,
+        [](void* context, int rank, int team_size) {
+            Job& j = *static_cast<Job*>(context);
+            const Team team{rank, team_size, &j.bad_index[rank], team_size > 1 ? wait_for_team : nullptr, nullptr};
+            j.op.run(j.call, team, j.scratch);
+        },
+        &job);
+    int32_t bad_index = 0;
+    for (int r = 0; r < size; ++r) bad_index |= job.bad_index[r];
     return bad_index;
 }
 
