@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import quernel as qn
-from quernel.testing import engines
+from quernel.testing import assert_same_bits, engines
 
 ENGINES = engines()
 K = qn.kernels
@@ -83,6 +83,55 @@ def test_empty_sums_are_zero(engine):
         b = np.array([1, -1], "float32")
         y = K.conv_forward(np.ones((1, 2, 2, 0), "float32"), np.ones((1, 1, 0, 2), "float32"), b, activation="relu")
         assert y[0, 0, 0].tolist() == [1, 0]
+
+
+def patches(x, kernel, strides, padding):
+    """Rows (image, position), columns (tap, channel) of the padded images, in float32; their positions."""
+    n, *sizes, c = x.shape
+    if padding == "same":
+        out = [-(-i // s) for i, s in zip(sizes, strides)]
+        missing = [max((o - 1) * s + k - i, 0) for o, s, k, i in zip(out, strides, kernel, sizes)]
+        x = np.pad(x, [(0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)])
+    else:
+        out = [(i - k) // s + 1 for i, s, k in zip(sizes, strides, kernel)]
+    taps = [
+        x[(slice(None), *(slice(t, t + (o - 1) * s + 1, s) for t, o, s in zip(tap, out, strides)))]
+        for tap in np.ndindex(*kernel)
+    ]
+    return np.stack(taps, axis=-2).reshape(n * int(np.prod(out)), -1), out
+
+
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e.backend == "native" and e.isa != "base"], ids=str)
+@pytest.mark.parametrize(
+    "images, kernel, o, strides, padding",
+    [
+        ((20, 28, 28, 1), (3, 3), 32, (1, 1), "valid"),
+        ((20, 17, 40, 3), (3, 3), 40, (1, 1), "same"),
+        ((20, 33, 33, 3), (7, 7), 20, (2, 2), "same"),
+        ((3, 5, 1100, 1), (3, 5), 17, (1, 2), "same"),
+        ((70, 200, 5), (4,), 70, (2,), "same"),
+        ((20, 9, 8, 9, 2), (3, 2, 3), 33, (1, 2, 1), "same"),
+    ],
+)
+def test_weights_gradient_of_few_channels(engine, images, kernel, o, strides, padding, sharing):
+    """The documented order: images and positions as the terms of a matrix product; and padding is absence."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(images).astype("float32")
+    rows, out = patches(x, kernel, strides, padding)
+    dy = rng.standard_normal((images[0], *out, o)).astype("float32")
+    shape = (*kernel, images[-1], o)
+    with engine:
+        expected = qn.kernels.gemm(rows, dy.reshape(-1, o), transpose_a=True).reshape(shape)
+        wild = dy.copy()
+        wild[0, ..., 0] = np.inf
+        apart = np.repeat(x, 2, axis=-1)[..., ::2]  # channels that are no neighbours: the general way
+        for threads in (1, 2, 3):
+            qn.backend.set_num_threads(threads)
+            dw = qn.kernels.conv_dw(x, dy, kernel_shape=shape, strides=strides, padding=padding)
+            assert_same_bits(dw, expected)
+            got = qn.kernels.conv_dw(x, wild, kernel_shape=shape, strides=strides, padding=padding)
+            want = qn.kernels.conv_dw(apart, wild, kernel_shape=shape, strides=strides, padding=padding)
+            assert_same_bits(got, want)
 
 
 @pytest.mark.parametrize("engine", [e for e in ENGINES if e.backend == "native"], ids=str)

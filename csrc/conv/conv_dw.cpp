@@ -4,7 +4,7 @@
 // Positions pass in chunks of CHUNK logical terms. A panel of dy is packed for the chunk and stays in L1 while the rows
 // of dw pass; the chain of each sum rests in `chains` between the chunks of one block of 512, the sum of blocks in
 // `sums`.
-#include "conv/conv.hpp"
+#include "conv/thin.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -24,6 +24,12 @@ struct Weights {
     bool in_place;     // dy is read where it lies: one panel, positions evenly spaced in the order of the sum
     int64_t row_room;  // rows of dw a rank holds, at most
     int64_t room;
+};
+
+struct ConvDw {
+    bool is_thin;
+    Weights usual;
+    Thin thin;
 };
 
 // Rows of dw that one call of dot computes: channels of one tap, or of all taps along the last axis.
@@ -186,7 +192,8 @@ struct Worker {
 bool conv_dw_prepare(Call& call) {
     if (call.n_in != 2 || call.n_out != 1) return refuse(call, "expected x, dy and dw");
     const View &x = call.in[0], &dy = call.in[1], &dw = call.out[0];
-    Weights& s = call.as<Weights>();
+    ConvDw& way = call.as<ConvDw>();
+    Weights& s = way.usual;
     s = {};
     if (!parse(call, x, dy, dw, s.v)) return false;
     s.x = images(x), s.dy = images(dy), s.dw = dw.f32w();
@@ -201,6 +208,8 @@ bool conv_dw_prepare(Call& call) {
                  (s.v.n == 1 || s.dy.n == s.positions * s.dy.at[2]);
     call.flops = 2.0 * s.v.n * s.positions * s.v.taps * s.v.c * s.v.o * s.v.groups;
     call.bytes = 4.0 * (x.size() + dy.size() + dw.size());
+    way.is_thin = !s.images_inside && plan_thin(call, x, dy, dw, s.v, way.thin);
+    if (way.is_thin) return true;
     const int64_t rows = s.v.groups * ((s.v.o + PANEL - 1) / PANEL) * s.v.taps * s.v.c;
     call.ranks = worth(call, (rows + 3) / 4);
     s.row_room = rows;  // a team may be smaller than planned
@@ -210,7 +219,9 @@ bool conv_dw_prepare(Call& call) {
 }
 
 void conv_dw_run(const Call& call, const Team& team, char* scratch) {
-    const Weights& s = call.as<Weights>();
+    const ConvDw& way = call.as<ConvDw>();
+    if (way.is_thin) return run_thin(way.thin, team, scratch);
+    const Weights& s = way.usual;
     const int64_t height = s.v.taps * s.v.c, panels = (s.v.o + PANEL - 1) / PANEL, total = s.v.n * s.positions;
     const Range mine = split(s.v.groups * panels * height, team);
     if (mine.begin == mine.end) return;
