@@ -8,23 +8,25 @@ import numpy as np
 from .. import autograd, kernels, recording, tree
 from ..operation import any_symbolic, in_spec_scope
 from ..recording import RecordingError
-from ..tensor import Tensor, as_tensor
+from ..tensor import as_tensor
+from . import check
 from .arguments import array_of, describe, fill, first_step
 from .plan import BadIndex, Plan
 from .recorder import Recorder
 from .rows import Rows
 from .trace import Trace, difference
 
+_STATES = 8  # plans of a signature for different states of what is trainable
 MAX_PLANS = 512  # of a Function; the least recently used one goes. 200 batch sizes are no rarity, 512 are
 
 
 class _Entry:
-    """What is known of one signature: the first recording, then plans, one for each state of what they depend on."""
+    """What is known of one signature: first recordings and plans, one for each state of the settings they depend on."""
 
-    __slots__ = ("first", "plans")
+    __slots__ = ("firsts", "plans")
 
     def __init__(self):
-        self.first = None
+        self.firsts = []
         self.plans = []
 
     def plan(self):
@@ -33,6 +35,17 @@ class _Entry:
             if plan.conditions.hold():
                 return plan
         return None
+
+    def take_first(self):
+        """The first recording of a step under the present settings, or None; it is not kept."""
+        found = next((trace for trace in self.firsts if trace.conditions.hold()), None)
+        self.firsts = _recent(trace for trace in self.firsts if trace is not found)
+        return found
+
+
+def _recent(recordings):
+    """Those whose settings may come back, the latest few."""
+    return [r for r in recordings if r.conditions.may_return()][-_STATES + 1 :]
 
 
 class Function:
@@ -77,7 +90,7 @@ class Function:
 
         Raises:
             RecordingError: two runs of the step differ in what they compute, or it reads a value in Python.
-            IndexError, ValueError: what the step raises; the state is as before the step.
+            IndexError, ValueError: what the step raises; from the third step on the state is as before the step.
         """
         leaves = []
         key = describe(args, leaves)
@@ -94,8 +107,11 @@ class Function:
             return 1, self._record(entry, args, named, leaves, into)
         if len(self._entries) > MAX_PLANS // 2:
             self._entries.move_to_end(key)
+        flat = None if into is None else tree.flatten(into)
         try:
-            return plan.run(leaves, steps, seconds, None if into is None else tree.flatten(into))
+            if check.ENABLED:
+                return check.checked_run(plan, lambda: self._call(_first(args, leaves), named), leaves, flat, self.name)
+            return plan.run(leaves, steps, seconds, flat)
         except BadIndex as bad:
             self._explain(plan, args, named, leaves, bad.done, steps)
 
@@ -119,19 +135,16 @@ class Function:
             result = self._call(filled, named)
             trace = Trace(recorder, result)
         self._recordings += 1
-        first = entry.first
-        if first is None or not first.conditions.hold():
-            entry.first = trace
+        first = entry.take_first()
+        if first is None:
+            entry.firsts.append(trace)
         else:
             found = difference(first, trace)
             if found is None:
-                entry.first = None
-                entry.plans = [plan for plan in entry.plans if plan.conditions.may_return()][-7:]
-                entry.plans.append(Plan(trace))
-            elif first.built:  # the first step made state, and may have computed for it
-                entry.first = trace
+                entry.plans = [*_recent(entry.plans), Plan(trace)]
+            elif first.built and not trace.built:  # the first step made state, and may have computed for it
+                entry.firsts.append(trace)
             else:
-                entry.first = None
                 raise RecordingError(
                     f"{self.name}: two steps with equal arguments computed different things, so the step cannot be "
                     f"recorded: {found}. What Python and NumPy compute in a step would be a constant: pass it as an "
@@ -142,9 +155,8 @@ class Function:
     def _explain(self, plan, args, named, leaves, done, steps):
         """Runs the bad step in Python for its message, puts the state back, raises with the number of the step."""
         saved = [(v, kernels.copy(v._array)) for v in plan.written]
-        tensors = iter([Tensor(_at(leaf, done)) for leaf in leaves])
         try:
-            self._call(fill(args, tensors), named)
+            self._call(fill(args, iter([_at(leaf, done) for leaf in leaves])), named)
         except (IndexError, ValueError) as error:
             where = f"{self.name}: step {done} of {steps}: " if steps > 1 else ""
             raise type(error)(f"{where}{error}") from None
@@ -159,6 +171,11 @@ def _tensor(leaf):
     if type(leaf) is Rows:
         return as_tensor(leaf.at(0))
     return as_tensor(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
+
+
+def _first(args, leaves):
+    """The arguments of the first step, as Tensors."""
+    return fill(args, iter([_at(leaf, 0) for leaf in leaves]))
 
 
 def _at(leaf, step):

@@ -4,9 +4,8 @@ when a step aborts. Engines (native.py, python.py) run it.
 
 from .. import kernels
 from .recorder import MADE, OUTSIDE, VARIABLE, Op, Ref, Root
-from .trace import VALUE
+from .trace import FLAGGING, VALUE
 
-FLAGGING = ("gather", "scatter_add", "sparse_categorical_crossentropy", "sparse_categorical_crossentropy_dx")
 OUTPUT = "output"
 
 

@@ -7,6 +7,9 @@ from ..variable import Reader
 from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE
 
 TENSOR, ARRAY, VALUE = "tensor", "array", "value"
+FLAGGING = frozenset(  # kernels that may find an index out of range
+    ("gather", "scatter_add", "sparse_categorical_crossentropy", "sparse_categorical_crossentropy_dx")
+)
 
 
 def world():
@@ -22,7 +25,7 @@ class Trace:
         leaves: for each leaf of the result (TENSOR | ARRAY, Ref) or (VALUE, object).
         alive: (weak reference to a Tensor made in the step that somebody still holds, Ref).
         conditions: Conditions that a plan of it holds under.
-        effects: numbers of the calls that change state; needed: those and what the results need.
+        effects: numbers of the calls that change state or find bad indices; needed: those and what the results need.
     """
 
     def __init__(self, recorder, result):
@@ -56,13 +59,13 @@ class Trace:
         return alive
 
     def _needed(self, refs):
-        """The numbers of the calls that write state, or make what `refs` show, and of all that these need."""
+        """The numbers of the calls that write state, check indices, or make what `refs` show, and of all they need."""
         live = {ref.root for ref in refs}
         needed = set()
         for i in range(len(self.ops) - 1, -1, -1):
             op = self.ops[i]
             writes_state = any(self.roots[ref.root].kind is not MADE for ref in op.written)
-            if writes_state or any(ref.root in live for ref in op.writes()):
+            if writes_state or op.kernel.name in FLAGGING or any(ref.root in live for ref in op.writes()):
                 needed.add(i)
                 live.update(ref.root for ref in op.reads())
                 live.update(ref.root for ref in op.written)

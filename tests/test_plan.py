@@ -1,0 +1,655 @@
+"""Recorded steps: a plan computes, bit for bit, what the Python step computes, whatever is read, written and held."""
+
+import re
+import sys
+
+import numpy as np
+import pytest
+
+import quernel as qn
+from quernel import ops
+from quernel.plan import Function, Rows
+from quernel.recording import RecordingError
+
+KINDS = [("native", isa) for isa in qn.backend.isas()] + [("numpy", None)]
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind[1] or kind[0])
+def machine(request):
+    """Every instruction set, and the Python engine."""
+    backend, isa = request.param
+    with qn.backend.use_backend(backend):
+        if isa:
+            with qn.backend.use_isa(isa):
+                yield backend
+        else:
+            yield backend
+
+
+def bits(*values):
+    return [np.asarray(v.numpy()).tobytes() for v in values]
+
+
+def same(make, steps=6, seed=3):
+    """Runs `make()` -> (step, state) eagerly and recorded, on the same data; every result and all state must agree in bits."""
+    runs = []
+    for recorded in (False, True):
+        qn.utils.set_random_seed(seed)
+        step, state, batch = make()
+        run = Function(step) if recorded else step
+        results = []
+        for i in range(steps):
+            result = run(*[qn.constant(a) for a in batch(i)])
+            results.append(bits(*qn.tree.flatten(result)))
+        runs.append((results, bits(*state())))
+        if recorded:
+            assert [p.runs for p in run.plans] == [steps - 2], "the third call on is a plan"
+    assert runs[0][0] == runs[1][0]
+    assert runs[0][1] == runs[1][1]
+
+
+def batches(seed=0, n=8, features=5, classes=3):
+    def batch(i):
+        rng = np.random.default_rng([seed, i])
+        return rng.normal(size=(n, features)).astype("float32"), rng.integers(0, classes, n)
+
+    return batch
+
+
+OPTIMIZERS = {
+    "sgd": lambda: qn.optimizers.SGD(0.1),
+    "momentum": lambda: qn.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "adam": lambda: qn.optimizers.Adam(0.01),
+    "amsgrad": lambda: qn.optimizers.Adam(0.01, amsgrad=True, weight_decay=0.01),
+    "clipnorm": lambda: qn.optimizers.SGD(0.1, clipnorm=0.5),
+    "clipvalue": lambda: qn.optimizers.SGD(0.1, clipvalue=0.1),
+    "global_clipnorm": lambda: qn.optimizers.Adam(0.01, global_clipnorm=0.5),
+}
+
+
+def classifier(optimizer, *layers, features=(5,)):
+    """A train step of a model, its state, and batches."""
+    model = qn.Sequential([qn.layers.Input(features), *layers, qn.layers.Dense(3, activation="softmax")])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    def state():
+        return [*model.variables, *model.optimizer.variables, *(v for m in model.metrics for v in m.variables)]
+
+    size = int(np.prod(features))
+
+    def batch(i):
+        x, y = batches(features=size)(i)
+        return x.reshape(-1, *features), y
+
+    return lambda x, y: model.train_step((x, y)), state, batch
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers(machine, name):
+    same(lambda: classifier(OPTIMIZERS[name](), qn.layers.Dense(4, activation="relu")))
+
+
+NETWORKS = {
+    "norm and dropout": lambda: [qn.layers.Dense(6), qn.layers.BatchNormalization(), qn.layers.Dropout(0.4)],
+    "regularizer": lambda: [qn.layers.Dense(4, kernel_regularizer=qn.regularizers.L2(0.1), activity_regularizer="l1")],
+    "constraint": lambda: [qn.layers.Dense(4, kernel_constraint=qn.constraints.MaxNorm(0.7), activation="tanh")],
+    "image": lambda: [
+        qn.layers.Reshape((5, 5, 1)),
+        qn.layers.Conv2D(3, 3, activation="relu"),
+        qn.layers.MaxPooling2D(2),
+        qn.layers.Conv2D(4, 1),
+        qn.layers.AveragePooling2D(1),
+        qn.layers.Flatten(),
+    ],
+    "pools": lambda: [qn.layers.Reshape((5, 5, 1)), qn.layers.DepthwiseConv2D(2), qn.layers.GlobalMaxPooling2D()],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks(machine, name):
+    same(lambda: classifier(qn.optimizers.Adam(0.01), *NETWORKS[name](), features=(25,)))
+
+
+def two_players(discriminator_first):
+    """A GAN's two updates in one step, both gradients from one persistent tape."""
+    g, d = qn.layers.Dense(5), qn.layers.Dense(1)
+    g.build((None, 5)), d.build((None, 5))
+    by_g, by_d = qn.optimizers.Adam(0.05), qn.optimizers.SGD(0.05)
+
+    def step(x, _):
+        with qn.GradientTape(persistent=True) as tape:
+            fake = d(g(x))
+            loss_d = ops.mean(ops.square(d(x) - 1.0)) + ops.mean(ops.square(fake))
+            loss_g = ops.mean(ops.square(fake - 1.0))
+        updates = [(by_d, loss_d, d), (by_g, loss_g, g)]
+        for optimizer, loss, layer in updates if discriminator_first else reversed(updates):
+            optimizer.apply(tape.gradient(loss, layer.trainable_weights), layer.trainable_weights)
+        return loss_d, loss_g
+
+    return step, lambda: [*g.variables, *d.variables, *by_g.variables, *by_d.variables], batches()
+
+
+@pytest.mark.parametrize("discriminator_first", [True, False])
+def test_the_two_updates_of_a_gan_under_one_tape(machine, discriminator_first):
+    same(lambda: two_players(discriminator_first))
+
+
+def held(step):
+    def make():
+        w = qn.Variable([1.0, 2.0, 3.0, 4.0, 5.0])
+        return step(w), lambda: [w], batches()
+
+    return make
+
+
+def old_plus_zero(w):
+    def step(x, _):
+        old = w + 0
+        w.assign(w * 0.5 + ops.mean(x, axis=0))
+        return old, w.value
+
+    return step
+
+
+def old_value(w):
+    def step(x, _):
+        old = w.value
+        w.assign_add(ops.mean(x, axis=0))
+        return ops.sum(old), old, w.value
+
+    return step
+
+
+def view_of_the_old_value(w):
+    def step(x, _):
+        head = w.value[:2]
+        new = w.assign(ops.mean(x, axis=0))
+        return head * 2.0, new, new[1:]
+
+    return step
+
+
+def written_twice(w):
+    def step(x, _):
+        first = w.assign_add(ops.ones((5,)))
+        second = w.assign_sub(first * 0.25)
+        return first, second, ops.sum(first) - ops.sum(second)
+
+    return step
+
+
+def tape_over_a_write(w):
+    def step(x, _):
+        with qn.GradientTape() as tape:
+            y = ops.square(w) * ops.mean(x)
+            w.assign(w * 0.9)
+            loss = ops.sum(y)
+        return tape.gradient(loss, w)
+
+    return step
+
+
+@pytest.mark.parametrize("step", [old_plus_zero, old_value, view_of_the_old_value, written_twice, tape_over_a_write])
+def test_what_was_read_before_a_write_keeps_its_value(machine, step):
+    same(held(step))
+
+
+def test_an_input_returned_and_a_constant_returned(machine):
+    def make():
+        c = qn.constant([1.0, 2.0])
+        return lambda x, y: (x, ops.reshape(x, (-1,)), c, y), list, batches()
+
+    same(make)
+
+
+def test_random_numbers_go_on(machine):
+    same(lambda: (lambda x, _: (qn.random.normal((3,)), qn.random.dropout(x, 0.5)), list, batches()))
+
+
+def recorded(step, *batches_):
+    """The Function after the batches ran."""
+    run = qn.function(step)
+    for batch in batches_:
+        run(*batch)
+    return run
+
+
+X = qn.constant([1.0, 2.0])
+
+
+def test_numpy_noise_is_an_error_that_names_its_line():
+    rng = np.random.default_rng(0)
+
+    def step(x):
+        return x + qn.constant(rng.normal(size=2).astype("float32"))  # the line
+
+    run = recorded(step, [X])
+    with pytest.raises(RecordingError, match=r"array made in Python.*test_plan.py:\d+ in step"):
+        run(X)
+    run(X)  # starts again
+
+
+def test_a_python_counter_is_an_error():
+    counter = {"n": 0.0}
+
+    def step(x):
+        counter["n"] += 1
+        return x * counter["n"]
+
+    with pytest.raises(RecordingError, match=r"had other values in the second step \(1.0, then 2.0\)"):
+        recorded(step, [X], [X])
+
+
+def test_an_attribute_that_changes_is_an_error():
+    widths = iter([1, 2])
+
+    def step(x):
+        return ops.clip(x, 0, next(widths))
+
+    with pytest.raises(RecordingError, match="clip: .* was 1.* in one step and 2"):
+        recorded(step, [X], [X])
+
+
+def test_another_number_of_calls_is_an_error():
+    turns = iter([True, False])
+
+    def step(x):
+        return x * 2.0 + 1.0 if next(turns) else x * 2.0
+
+    with pytest.raises(RecordingError, match="one step called add|made 2 kernel calls|different arrays"):
+        recorded(step, [X], [X])
+
+
+READS = {
+    "bool": bool,
+    "float": float,
+    "int": int,
+    "numpy": lambda t: t.numpy(),
+    "item": lambda t: t.item(),
+    "__array__": np.asarray,
+}
+
+
+@pytest.mark.parametrize("what", READS)
+def test_reading_a_value_says_why_not_and_how_to_go_on(what):
+    def step(x):
+        READS[what](ops.sum(x))
+        return x
+
+    with pytest.raises(RecordingError, match=rf"^{what}: .*being recorded.*run_eagerly=True"):
+        recorded(step, [X])
+
+
+def test_reading_a_variable_too():
+    v = qn.Variable(1.0)
+    with pytest.raises(RecordingError, match="Variable.numpy"):
+        recorded(lambda x: x * float(v.numpy()), [X])
+
+
+def test_a_constant_may_be_read():
+    run = recorded(lambda x: x * float(X[0]), *[[X]] * 2)
+    assert run(X).numpy().tolist() == [1.0, 2.0]
+
+
+def test_variables_are_made_outside():
+    with pytest.raises(RecordingError, match="Variables are made once"):
+        recorded(lambda x: x + qn.Variable(1.0), *[[X]] * 3)
+
+
+def test_a_captured_array_is_read_where_it_is():
+    table = np.array([1.0, 1.0], "float32")
+    run = recorded(lambda x: x + table, [X], [X], [X])
+    table[:] = 5
+    assert run(X).numpy().tolist() == [6.0, 7.0]
+    assert run.plans
+
+
+def test_a_constant_made_in_the_step_is_the_plans_own():
+    made = []
+
+    def step(x):
+        made.append(np.array([1.0, 1.0], "float32"))
+        return x + made[-1]
+
+    run = recorded(step, [X], [X])
+    made[-1][:] = 5
+    assert run(X).numpy().tolist() == [2.0, 3.0]
+    assert len(made) == 2
+
+
+def test_functions_nest():
+    inner = qn.function(lambda x: x * 2.0)
+    run = recorded(lambda x: inner(x) + 1.0, [X], [X], [X])
+    assert run(X).numpy().tolist() == [3.0, 5.0]
+    assert run.plans and not inner.plans
+
+
+def test_gradients_flow_through_a_function_under_a_tape():
+    v = qn.Variable([1.0, 2.0])
+    run = recorded(lambda x: v * x, *[[X]] * 3)
+    with qn.GradientTape(persistent=True) as tape:
+        x = qn.constant([3.0, 4.0])
+        tape.watch(x)
+        y = run(x)
+    assert tape.gradient(y, v).numpy().tolist() == [3.0, 4.0]
+    assert tape.gradient(y, x).numpy().tolist() == [1.0, 2.0]
+
+
+def test_methods_keywords_and_structures():
+    class Thing:
+        def __init__(self, k):
+            self.k = k
+
+        @qn.function
+        def scale(self, data, *, shift):
+            return {"y": [data["a"] * self.k, (data["b"] + shift,)]}
+
+    two, three = Thing(2.0), Thing(3.0)
+    data = {"a": X, "b": X}
+    for _ in range(4):
+        for thing in (two, three):
+            result = thing.scale(data, shift=X)
+            assert result["y"][0].numpy().tolist() == [thing.k, 2 * thing.k]
+            assert result["y"][1][0].numpy().tolist() == [2.0, 4.0]
+    assert len(Thing.scale.plans) == 2
+
+
+def test_python_values_are_part_of_the_signature():
+    run = qn.function(lambda x, k: x * k)
+    for k in (2, 3, 2.0, True) * 3:
+        assert run(X, k).numpy().tolist() == [1.0 * k, 2.0 * k]
+    assert len(run.plans) == 4
+
+
+def test_shapes_dtypes_and_strides_are_part_of_the_signature():
+    run = qn.function(lambda x: ops.sum(ops.cast(x, "float32"), axis=0))
+    grid = np.arange(24.0).reshape(4, 6)
+    for array in (grid, grid.astype("float32"), grid[:, ::2], grid[::-1], grid.T, grid.astype("int32"), grid[:0]) * 4:
+        assert run(array).numpy().tolist() == array.sum(axis=0).tolist()
+    assert len(run.plans) == 7
+
+
+def test_results_are_fresh_memory():
+    run = recorded(lambda x: (x * 2.0, x), *[[X]] * 3)
+    results = [run(qn.constant([float(i), 0.0])) for i in range(4)]
+    assert [r[0].numpy()[0] for r in results] == [0.0, 2.0, 4.0, 6.0]
+    assert [r[1].numpy()[0] for r in results] == [0.0, 1.0, 2.0, 3.0]
+    assert not any(np.shares_memory(a._array, b._array) for a, _ in results for _, b in results)
+
+
+def test_a_tensor_held_from_inside_the_step_follows():
+    class Keep:
+        last = None
+
+    def step(x):
+        Keep.last = x * 3.0
+        return ops.sum(x)
+
+    run = recorded(step, [X], [X])
+    run(qn.constant([5.0, 6.0]))
+    first = Keep.last.numpy()
+    run(qn.constant([7.0, 8.0]))
+    assert first.tolist() == [15.0, 18.0]
+    assert Keep.last.numpy().tolist() == [21.0, 24.0]
+
+
+def test_a_value_read_outside_survives_the_plans_writes():
+    w = qn.Variable([1.0])
+    run = recorded(lambda: w.assign_add([1.0]), [], [])
+    old = w.value
+    view = old[0]
+    run()
+    assert (old.numpy()[0], float(view), w.numpy()[0]) == (3.0, 3.0, 4.0)
+
+
+def test_a_variables_value_as_an_argument_of_a_step_that_writes_it():
+    for kind in ("plan", "eager"):
+        w = qn.Variable([1.0, 2.0])
+
+        def step(x, w=w):
+            w.assign_add(x)
+            return x + 0.0
+
+        run = qn.function(step) if kind == "plan" else step
+        seen = [run(w.value).numpy().tolist() for _ in range(4)]
+        assert seen == [[1.0, 2.0], [2.0, 4.0], [4.0, 8.0], [8.0, 16.0]]
+
+
+def test_assignments_between_runs_are_seen():
+    model = qn.Sequential([qn.layers.Input((2,)), qn.layers.Dense(1)])
+    run = recorded(lambda x: model(x), *[[qn.ones((1, 2))]] * 3)
+    model.set_weights([np.array([[2.0], [3.0]], "float32"), np.array([1.0], "float32")])
+    assert run(qn.ones((1, 2))).numpy().tolist() == [[6.0]]
+    assert run._recordings == 2
+
+
+def trained(model, optimizer):
+    def step(x, y):
+        with qn.GradientTape() as tape:
+            loss = ops.mean(ops.square(model(x, training=True) - y))
+        weights = model.trainable_weights
+        optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss
+
+    return qn.function(step)
+
+
+def small():
+    return qn.Sequential([qn.layers.Input((2,)), qn.layers.Dense(2), qn.layers.Dense(1)])
+
+
+def test_settings_are_followed():
+    model, optimizer = small(), qn.optimizers.SGD(0.1, momentum=0.5)
+    run = trained(model, optimizer)
+    x, y = qn.ones((4, 2)), qn.ones((4, 1))
+    for _ in range(4):
+        run(x, y)
+    assert run._recordings == 2
+    optimizer.learning_rate = 0.01  # a buffer: no new plan
+    run(x, y)
+    assert run._recordings == 2
+    optimizer.momentum = 0.0  # an attribute of the kernel call
+    run(x, y)
+    assert run._recordings == 3
+    before = bits(*model.weights)
+    optimizer.learning_rate = 0.0
+    for _ in range(4):
+        run(x, y)
+    assert bits(*model.weights) == before, "without momentum and learning rate nothing moves"
+
+
+def test_what_is_trainable_goes_back_and_forth_without_recording():
+    model = small()
+    run = trained(model, qn.optimizers.SGD(0.1))
+    x, y = qn.ones((4, 2)), qn.zeros((4, 1))
+    head = model.layers[0]
+    frozen = []
+    for _ in range(6):
+        for trainable in (True, False):
+            head.trainable = trainable
+            before = head.kernel.numpy()
+            run(x, y)
+            frozen.append(np.array_equal(before, head.kernel.numpy()))
+    assert frozen == [False, True] * 6
+    assert run._recordings == 4
+
+
+def test_a_new_seed_starts_the_numbers_again():
+    run = qn.function(lambda: qn.random.normal((2,)))
+    streams = []
+    for _ in range(3):
+        qn.utils.set_random_seed(5)
+        streams.append([run().numpy().tolist() for _ in range(5)])
+    assert streams[0] == streams[1] == streams[2]
+
+
+def test_a_layer_put_into_the_model_is_seen():
+    model = qn.Sequential([qn.layers.Input((2,)), qn.layers.ReLU()])
+    run = recorded(lambda x: model(x), *[[qn.ones((1, 2))]] * 3)
+    model.add(qn.layers.Dense(3, kernel_initializer="ones"))
+    assert run(qn.ones((1, 2))).shape == (1, 3)
+
+
+def classify(x, labels):
+    return ops.mean(qn.losses.sparse_categorical_crossentropy(labels, x))
+
+
+def test_a_bad_label_leaves_the_state_alone_and_names_the_step(machine):
+    before_loss, after_loss = qn.Variable(0.0), qn.Variable(0.0)
+
+    def step(x, labels):
+        before_loss.assign_add(1.0)
+        loss = classify(x, labels)
+        after_loss.assign_add(1.0)
+        return loss
+
+    run = Function(step)
+    x = np.random.default_rng(0).random((20, 3), "float32")
+    labels = np.zeros(20, "int64")
+    done = 0
+    while done < 10:
+        done += run.loop((Rows(x[2 * done :], 2), Rows(labels[2 * done :], 2)), 10 - done)[0]
+    labels[15] = 7  # in step 7
+    with pytest.raises((ValueError, IndexError), match=r"step 7 of 10.*7"):
+        run.loop((Rows(x, 2), Rows(labels, 2)), 10)
+    assert (float(before_loss), float(after_loss)) == (17.0, 17.0)
+    for _ in range(3):
+        run(x[:2], labels[:2])
+    with pytest.raises((ValueError, IndexError), match="7"):
+        run(x[14:16], labels[14:16])
+    assert (float(before_loss), float(after_loss)) == (20.0, 20.0)
+
+
+def test_many_steps_in_one_call(machine):
+    x = np.random.default_rng(0).normal(size=(40, 3))  # float64, as users have it
+    order = np.random.default_rng(1).permutation(40)
+
+    def make():
+        total = qn.Variable(np.zeros(3, "float32"))
+
+        def step(data, rows):
+            batch = ops.cast(ops.take(data, rows, axis=0), "float32")
+            total.assign(total * 0.9 + ops.sum(batch, axis=0))
+            return ops.sum(total)
+
+        return total, Function(step)
+
+    total, run = make()
+    for i in range(10):
+        expected = run.python(qn.constant(x), qn.constant(order[4 * i : 4 * i + 4]))
+    by_plan, run = make()
+    done = 0
+    calls = 0
+    while done < 10:
+        n, result = run.loop((x, Rows(order[4 * done :], 4)), 10 - done)
+        done += n
+        calls += 1
+    assert calls == 3
+    assert bits(total, expected) == bits(by_plan, result)
+
+
+def test_outputs_of_many_steps_go_into_arrays(machine):
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    run = Function(lambda x: {"a": x * 2.0, "b": [ops.sum(x, axis=1), x * 2.0]})
+    into = {"a": np.zeros((40, 3), "float32"), "b": [np.zeros(40, "float32"), np.zeros((40, 3), "float32")]}
+    done = 0
+    while done < 10:
+        rest = qn.tree.map_structure(lambda a: a[4 * done :], into)  # noqa: B023
+        done += run.loop((Rows(x[4 * done :], 4),), 10 - done, into=rest)[0]
+    assert run.plans[0].runs == 8
+    np.testing.assert_array_equal(into["a"], x * 2)
+    np.testing.assert_array_equal(into["b"][1], x * 2)
+    np.testing.assert_allclose(into["b"][0], x.sum(axis=1), rtol=1e-5)
+
+
+def test_a_loop_stops_in_time():
+    run = Function(lambda x: ops.matmul(x, x))
+    x = np.zeros((300, 300), "float32")
+    for _ in range(2):
+        run.loop((x,))
+    done, _ = run.loop((x,), 10**6, seconds=0.05)
+    assert 1 <= done < 10**5
+
+
+def test_the_number_of_plans_is_bounded(monkeypatch):
+    monkeypatch.setattr(sys.modules["quernel.plan.function"], "MAX_PLANS", 4)
+    run = qn.function(lambda x: x + 1.0)
+    for n in (1, 2, 3, 4, 5, 6) * 3:
+        assert run(qn.zeros((n,))).shape == (n,)
+    assert len(run.plans) <= 4
+
+
+def test_two_hundred_batch_sizes_are_recorded_once():
+    run = qn.function(lambda x: ops.sum(x * 2.0))
+    for _ in range(4):
+        for n in range(1, 201):
+            assert float(run(qn.ones((n,)))) == 2.0 * n
+    assert run._recordings == 400
+
+
+def test_a_call_that_only_numpy_takes_is_not_dropped():
+    def make():
+        w = qn.Variable(np.arange(5.0), dtype="float64")
+
+        def step(x, _):
+            w.assign_add(ops.mean(ops.cast(x, "float64"), axis=0))
+            return ops.sum(w), ops.mean(x)
+
+        return step, lambda: [w], batches()
+
+    same(make)
+    step, _, batch = make()
+    run = recorded(step, *[[qn.constant(a) for a in batch(0)]] * 3)
+    assert run.plans[0].engine.kind == "python"
+
+
+def test_another_backend_is_another_plan():
+    run = recorded(lambda x: x * 2.0, *[[X]] * 3)
+    with qn.backend.use_backend("numpy"):
+        for _ in range(3):
+            run(X)
+        assert run.plans[-1].engine.kind == "python"
+    assert run(X).numpy().tolist() == [2.0, 4.0]
+
+
+def test_function_refuses_what_is_no_function():
+    with pytest.raises(TypeError, match=re.escape("function: expected a function, received int")):
+        qn.function(3)
+
+
+def test_the_check_catches_a_wrong_plan(monkeypatch):
+    from quernel.plan import check
+
+    w = qn.Variable([1.0, 2.0])
+    run = recorded(lambda x: w.assign_add(x), *[[X]] * 3)
+    monkeypatch.setattr(check, "ENABLED", True)
+    run(X)
+    assert w.numpy().tolist() == [5.0, 10.0], "checked, the step happens once"
+    plan = run.plans[0]
+    engine = plan.engine.run
+    monkeypatch.setattr(plan.engine, "run", lambda *args: (1, False))
+    with pytest.raises(check.PlanMismatch, match="variable|result 0"):
+        run(X)
+    monkeypatch.setattr(plan.engine, "run", engine)
+    run(X)
+
+
+def test_concurrent_calls_run_side_by_side():
+    import threading
+
+    model = qn.Sequential([qn.layers.Input((16,)), qn.layers.Dense(64, activation="tanh"), qn.layers.Dense(4)])
+    run = qn.function(lambda x: model(x))
+    x = np.random.default_rng(0).normal(size=(50, 8, 16)).astype("float32")
+    expected = [bits(run(part)) for part in x]
+    wrong = []
+
+    def work():
+        for _ in range(20):
+            wrong.extend(i for i, part in enumerate(x) if bits(run(part)) != expected[i])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
