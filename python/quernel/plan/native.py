@@ -9,7 +9,6 @@ from .recorder import ARGUMENT, MADE
 
 DTYPES = {np.dtype(name): code for code, name in enumerate(("float32", "float64", "int32", "int64", "uint8", "bool"))}
 _WORKSPACE, _FIXED, _ARGUMENT, _OUTPUT = range(4)
-_UNBOUNDED = 2**62  # bytes of an argument: its shape and strides are part of the plan's signature
 
 
 def can_run(program):
@@ -31,7 +30,8 @@ class NativeEngine:
             if root.kind is MADE:
                 roots.append((_WORKSPACE, self.layout.offsets.get(number, 0), root.bytes))
             elif root.kind is ARGUMENT:
-                roots.append((_ARGUMENT, root.what, _UNBOUNDED))
+                begin, end = _reach(program, number)
+                roots.append((_ARGUMENT, program.arguments.index(root.what), end, -begin))
             elif root.kind is OUTPUT:
                 roots.append((_OUTPUT, outputs[number], root.bytes))
             else:
@@ -57,6 +57,18 @@ class NativeEngine:
             strides = tuple(s // item for s in ref.strides)
             views.append((self._index[ref.root], ref.offset, DTYPES[ref.dtype], ref.shape, strides, False))
         return views
+
+
+def _reach(program, number):
+    """The bytes that the calls touch of an argument, relative to its first element: negative strides reach before it."""
+    begin = end = 0
+    for op, _ in program.calls:
+        for ref in (*op.reads(), *op.writes()):
+            if ref.root == number and 0 not in ref.shape:
+                steps = [(n - 1) * stride for n, stride in zip(ref.shape, ref.strides)]
+                begin = min(begin, ref.offset + sum(s for s in steps if s < 0))
+                end = max(end, ref.offset + ref.dtype.itemsize + sum(s for s in steps if s > 0))
+    return begin, end
 
 
 def operands(op):

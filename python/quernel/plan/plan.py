@@ -32,6 +32,7 @@ class Plan:
         self.runs = 0
         self._specs = [(ref.shape, ref.dtype) for ref in program.outputs]
         self._still = (0,) * len(self._specs)
+        self._used = program.arguments
         self._wrap = _wrapper(program)
 
     def run(self, leaves, steps, seconds, into):
@@ -47,8 +48,9 @@ class Plan:
         for variable in self.written:
             if variable._reader is not None or variable._readers:
                 variable._prepare_write()  # Tensors read before keep the old value
-        args = tuple([array_of(leaf) for leaf in leaves])  # after that: one may be such a Tensor
-        moves = tuple([advance_of(leaf) for leaf in leaves])
+        used = [leaves[i] for i in self._used]
+        args = tuple([array_of(leaf) for leaf in used])  # after that: one may be such a Tensor
+        moves = tuple([advance_of(leaf) for leaf in used])
         outs = [empty(shape, dtype) for shape, dtype in self._specs]
         if into is None:
             done, bad = self.engine.run(args, moves, tuple(outs), self._still, steps, False, seconds)

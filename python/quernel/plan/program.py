@@ -3,7 +3,7 @@ when a step aborts. Engines (native.py, python.py) run it.
 """
 
 from .. import kernels
-from .recorder import MADE, OUTSIDE, VARIABLE, Op, Ref, Root
+from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE, Op, Ref, Root
 from .trace import FLAGGING, VALUE
 
 OUTPUT = "output"
@@ -20,7 +20,7 @@ class Program:
         outputs: list of Refs, each with a root of kind OUTPUT: memory that every run brings along.
         leaves: for each leaf of the result (kind, position in outputs) or (VALUE, object).
         alive: (weak reference to a Tensor, position in outputs).
-        written: the Variables that the step changes. kept: objects that must live as long as the plan.
+        arguments: the positions of the arguments that it uses. written: the Variables that the step changes. kept: objects that must live as long as the plan.
         abort_after: the last call that may find a bad index, or -1; undo: [(root, bytes)] of state written before.
     """
 
@@ -43,6 +43,7 @@ class Program:
         self.leaves = [(k, v) if k is VALUE else (k, next(positions)) for k, v in trace.leaves]
         self.alive = [(reference, next(positions)) for reference, _ in alive]
         self.result = trace.result
+        self.arguments = sorted(root.what for root in self.roots.values() if root.kind is ARGUMENT)
         self.written = self._written()
         self.abort_after, self.undo = self._abort()
         del self._trace

@@ -42,6 +42,7 @@ class PythonEngine:
 
     def __init__(self, program):
         self.program = program
+        self.arguments = {position: i for i, position in enumerate(program.arguments)}
         self.slots = {ref.root: i for i, ref in enumerate(program.outputs)}
 
     def run(self, args, arg_advance, outs, out_advance, steps, every, seconds):
@@ -76,7 +77,8 @@ class PythonEngine:
                 owner = owners[ref.root]
                 return view(owner, owner.__array_interface__["data"][0], ref)
             if root.kind is ARGUMENT:
-                owner, move = args[root.what], step * arg_advance[root.what]
+                slot = self.arguments[root.what]
+                owner, move = args[slot], step * arg_advance[slot]
             elif root.kind is OUTPUT:
                 slot = self.slots[ref.root]
                 owner, move = outs[slot], step * out_advance[slot]
