@@ -20,7 +20,8 @@ class Program:
         outputs: list of Refs, each with a root of kind OUTPUT: memory that every run brings along.
         leaves: for each leaf of the result (kind, position in outputs) or (VALUE, object).
         alive: (weak reference to a Tensor, position in outputs).
-        arguments: the positions of the arguments that it uses. written: the Variables that the step changes. kept: objects that must live as long as the plan.
+        arguments: the positions of the arguments that it uses.
+        written: the Variables that the step changes. kept: objects that must live as long as the plan.
         abort_after: the last call that may find a bad index, or -1; undo: [(root, bytes)] of state written before.
     """
 
