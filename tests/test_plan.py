@@ -654,3 +654,55 @@ def test_concurrent_calls_run_side_by_side():
     for t in threads:
         t.join()
     assert not wrong
+
+
+def pooled(padding="valid", strides=None, pool=2, last=None):
+    """A convolutional classifier whose relu is followed by max pooling, and the gradients of its input."""
+    layers = qn.layers
+    model = qn.Sequential(
+        [
+            layers.Input((9, 9, 2)),
+            layers.Conv2D(3, 3, activation="relu"),
+            layers.MaxPooling2D(pool, strides=strides, padding=padding),
+            layers.Conv2D(4, 2, activation="relu"),
+            last or layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+
+    def step(x, y):
+        with qn.GradientTape() as tape:
+            tape.watch(x)
+            loss = ops.mean(qn.losses.sparse_categorical_crossentropy(y, model(x), from_logits=True))
+        return tape.gradient(loss, [x, *model.trainable_weights])
+
+    return step
+
+
+@pytest.mark.parametrize("last", ["max", "global", "global keepdims"])
+@pytest.mark.parametrize("geometry", [("valid", None, 2), ("same", 1, 3), ("same", 2, 3)])
+def test_a_rewritten_program_gives_the_same_bits(monkeypatch, machine, geometry, last):
+    from quernel.plan import rewrite
+
+    make = {
+        "max": lambda: None,
+        "global": lambda: qn.layers.GlobalMaxPooling2D(),
+        "global keepdims": lambda: qn.layers.GlobalMaxPooling2D(keepdims=True),
+    }
+    results = []
+    for rules in (rewrite.REWRITES, []):
+        monkeypatch.setattr(rewrite, "REWRITES", rules)
+        qn.utils.set_random_seed(1)
+        run = Function(pooled(*geometry, last=make[last]()))
+        for i in range(4):
+            rng = np.random.default_rng(i)
+            x = rng.normal(size=(4, 9, 9, 2)).astype("float32")
+            x[0, 3, 3] = np.nan
+            x[1, 2:6, 2:6] = -np.inf
+            found = bits(*run(x, rng.integers(0, 3, 4)))
+        results.append(found)
+        names = [op.kernel.name for op, _ in run.plans[0].program.calls]
+        before = names.index("relu_dx") < next(i for i, name in enumerate(names) if "max_pool_dx" in name)
+        assert before == bool(rules)
+    assert results[0] == results[1]

@@ -3,7 +3,8 @@ when a step aborts. Engines (native.py, python.py) run it.
 """
 
 from .. import kernels
-from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE, Op, Ref, Root
+from . import rewrite
+from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE, Like, Op, Ref, Root, contiguous_strides
 from .trace import FLAGGING, VALUE
 
 OUTPUT = "output"
@@ -45,6 +46,8 @@ class Program:
         self.alive = [(reference, next(positions)) for reference, _ in alive]
         self.result = trace.result
         self.arguments = sorted(root.what for root in self.roots.values() if root.kind is ARGUMENT)
+        for rule in rewrite.REWRITES:
+            rule(self)
         self.written = self._written()
         self.abort_after, self.undo = self._abort()
         del self._trace
@@ -68,19 +71,16 @@ class Program:
     def _output(self, ref):
         """The Ref of an output: the buffer itself where the step made it whole, else a copy at the end."""
         source = self._trace.roots[ref.root]
-        whole = source.kind is MADE and ref.offset == 0 and _contiguous(ref) and _bytes(ref) == source.bytes
+        strides, size = contiguous_strides(ref)
+        whole = source.kind is MADE and ref.offset == 0 and _contiguous(ref) and size == source.bytes
         if whole and self.roots[ref.root].kind is not OUTPUT:
-            self.roots[ref.root] = Root(OUTPUT, ref.root, size=_bytes(ref))
+            self.roots[ref.root] = Root(OUTPUT, ref.root, size=size)
             return ref
         self._use(ref.root)
         number = max(len(self._trace.roots), max(self.roots) + 1)
-        strides, step = [], ref.dtype.itemsize
-        for n in reversed(ref.shape):
-            strides.append(step)
-            step *= n
-        target = Ref(number, 0, ref.shape, tuple(reversed(strides)), ref.dtype)
-        self.roots[number] = Root(OUTPUT, number, size=_bytes(ref))
-        resolved = kernels.copy.resolve([_Like(ref)], {})
+        target = Ref(number, 0, ref.shape, strides, ref.dtype)
+        self.roots[number] = Root(OUTPUT, number, size=size)
+        resolved = kernels.copy.resolve([Like(ref)], {})
         self.calls.append((Op(kernels.copy, {}, resolved, [ref], (target,), (), "the end of the step"), True))
         return target
 
@@ -113,20 +113,6 @@ class Program:
 def _skip(op):
     """The array that is read by indices, which may hold integers itself."""
     return op.inputs[0] if op.kernel.name == "gather" else None
-
-
-class _Like:
-    """Shape and dtype of an array, for the resolution of a call."""
-
-    def __init__(self, ref):
-        self.shape, self.dtype, self.ndim = ref.shape, ref.dtype, len(ref.shape)
-
-
-def _bytes(ref):
-    size = ref.dtype.itemsize
-    for n in ref.shape:
-        size *= n
-    return size
 
 
 def _contiguous(ref):

@@ -41,6 +41,22 @@ class Ref(NamedTuple):
     dtype: np.dtype
 
 
+class Like:
+    """Shape and dtype of an array, for the resolution of a call."""
+
+    def __init__(self, ref):
+        self.shape, self.dtype, self.ndim = ref.shape, ref.dtype, len(ref.shape)
+
+
+def contiguous_strides(ref):
+    """The strides of a C-contiguous array of that shape and dtype, and its bytes."""
+    strides, step = [], ref.dtype.itemsize
+    for n in reversed(ref.shape):
+        strides.insert(0, step)
+        step *= n
+    return tuple(strides), step
+
+
 class Op:
     """One recorded kernel call. `inputs` are Refs, None, or lists of Refs; `outputs` Refs of fresh arrays."""
 
