@@ -94,7 +94,7 @@ class Function:
         """
         leaves = []
         key = describe(args, leaves)
-        if recording.count and recording.current() is not None or autograd.tapes() or in_spec_scope():
+        if autograd.tapes() or in_spec_scope() or (recording.count and recording.current() is not None):
             return self._inline(args, named, into)
         entry = self._entries.get(key)
         if entry is None:
@@ -141,7 +141,7 @@ class Function:
         else:
             found = difference(first, trace)
             if found is None:
-                entry.plans = [*_recent(entry.plans), Plan(trace)]
+                entry.plans = [*_recent(entry.plans), Plan(trace, leaves)]
             elif first.built and not trace.built:  # the first step made state, and may have computed for it
                 entry.firsts.append(trace)
             else:

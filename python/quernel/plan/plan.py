@@ -22,17 +22,22 @@ class Plan:
 
     Args:
         trace: the second of two recordings that agree.
+        leaves: the arrays of its arguments: ndarrays, Tensors, Rows.
     """
 
-    def __init__(self, trace):
+    def __init__(self, trace, leaves):
         self.conditions = trace.conditions
         program = self.program = Program(trace)
         self.engine = NativeEngine(program) if can_run(program) else PythonEngine(program)
         self.written = program.written
+        self._alive = program.alive
         self.runs = 0
         self._specs = [(ref.shape, ref.dtype) for ref in program.outputs]
         self._still = (0,) * len(self._specs)
         self._used = program.arguments
+        self._moves = tuple(
+            [advance_of(leaves[i]) for i in program.arguments]
+        )  # the same in every run: part of the key
         self._wrap = _wrapper(program)
 
     def run(self, leaves, steps, seconds, into):
@@ -48,23 +53,22 @@ class Plan:
         for variable in self.written:
             if variable._reader is not None or variable._readers:
                 variable._prepare_write()  # Tensors read before keep the old value
-        used = [leaves[i] for i in self._used]
-        args = tuple([array_of(leaf) for leaf in used])  # after that: one may be such a Tensor
-        moves = tuple([advance_of(leaf) for leaf in used])
+        args = tuple([array_of(leaves[i]) for i in self._used])  # after that: one may be such a Tensor
         outs = [empty(shape, dtype) for shape, dtype in self._specs]
         if into is None:
-            done, bad = self.engine.run(args, moves, tuple(outs), self._still, steps, False, seconds)
+            done, bad = self.engine.run(args, self._moves, tuple(outs), self._still, steps, False, seconds)
         else:
             strides = [0] * len(outs)
             for i, target in enumerate(into):
                 outs[i] = target
                 strides[i] = self._specs[i][0][0] * target.strides[0]
-            done, bad = self.engine.run(args, moves, tuple(outs), tuple(strides), steps, True, seconds)
+            done, bad = self.engine.run(args, self._moves, tuple(outs), tuple(strides), steps, True, seconds)
         self.runs += done
-        for reference, position in self.program.alive:
-            tensor = reference()
-            if tensor is not None and done:
-                tensor._array = outs[position]
+        if self._alive and done:
+            for reference, position in self._alive:
+                tensor = reference()
+                if tensor is not None:
+                    tensor._array = outs[position]
         if bad:
             raise BadIndex(done)
         return done, None if into is not None else self._wrap(outs)
@@ -79,6 +83,8 @@ def _wrapper(program):
 
     if not tree.is_nested(result):
         kind, value = leaves[0]
+        if kind is TENSOR:
+            return lambda outs: Tensor(outs[0])
         return lambda outs: leaf(kind, value, outs)
     flat = not any(map(tree.is_nested, result.values() if type(result) is dict else result))
     if type(result) is dict and flat:
