@@ -9,7 +9,7 @@ from .. import autograd, kernels, recording, tree
 from ..operation import any_symbolic, in_spec_scope
 from ..recording import RecordingError
 from ..tensor import as_tensor
-from . import check
+from . import check, summary
 from .arguments import array_of, describe, fill, first_step
 from .plan import BadIndex, Plan
 from .recorder import Recorder
@@ -62,6 +62,17 @@ class Function:
         self.name = name or getattr(python, "__name__", type(python).__name__)
         self._entries = collections.OrderedDict()
         self._recordings = 0
+        self.profiled = summary.PROFILE
+
+    def profile(self, on=True):
+        """Whether the plans, those to come too, measure their calls."""
+        self.profiled = on
+        for plan in self.plans:
+            plan.engine.profile(on)
+
+    def summary(self):
+        """The tables of all plans as text."""
+        return "\n\n".join(summary.text(plan, self.name) for plan in self.plans) or f"{self.name}: no plan yet"
 
     def __get__(self, instance, owner=None):
         """A method: each instance has plans of its own, because `self` is an argument like any other object."""
@@ -141,7 +152,9 @@ class Function:
         else:
             found = difference(first, trace)
             if found is None:
-                entry.plans = [*_recent(entry.plans), Plan(trace, leaves)]
+                plan = Plan(trace, leaves)
+                plan.engine.profile(self.profiled)
+                entry.plans = [*_recent(entry.plans), plan]
             elif first.built and not trace.built:  # the first step made state, and may have computed for it
                 entry.firsts.append(trace)
             else:

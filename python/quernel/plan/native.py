@@ -47,6 +47,18 @@ class NativeEngine:
         self.plan = backend._state.core.Plan(isa, self.layout.size, roots, ops, program.abort_after, undo)
         self.run = self.plan.run
 
+    def profile(self, on):
+        """Whether runs measure their calls from now on."""
+        self.plan.profile(on)
+
+    def times(self):
+        """(runs, seconds) of each call, over all profiled runs."""
+        return self.plan.times()
+
+    def describe(self):
+        """(floating-point operations, bytes, ranks) of each call."""
+        return [(op["flops"], op["bytes"], op["ranks"]) for op in self.plan.describe()]
+
     def _views(self, refs):
         views = []
         for ref in refs:

@@ -23,6 +23,7 @@ class Program:
         alive: (weak reference to a Tensor, position in outputs).
         arguments: the positions of the arguments that it uses.
         written: the Variables that the step changes. kept: objects that must live as long as the plan.
+        captured: roots from outside that are read where they are; other arrays from outside are copies.
         abort_after: the last call that may find a bad index, or -1; undo: [(root, bytes)] of state written before.
     """
 
@@ -35,6 +36,7 @@ class Program:
         if alive:
             keep |= trace._needed([ref for _, ref in alive])
         wanted = [ref for kind, ref in trace.leaves if kind is not VALUE] + [ref for _, ref in alive]
+        self.captured = trace.captured
         self._trace = trace
         for i in sorted(keep):
             self.calls.append((trace.ops[i], i not in trace.effects))

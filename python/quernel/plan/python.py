@@ -2,6 +2,7 @@
 that only NumPy takes. Slower than the native engine, with the same results as the step itself.
 """
 
+import math
 import time
 
 import numpy as np
@@ -34,6 +35,11 @@ def view(owner, address, ref):
     return array if array.dtype == ref.dtype else array.view(ref.dtype)
 
 
+def bytes_of(ref):
+    """The bytes of an array."""
+    return math.prod(ref.shape) * ref.dtype.itemsize
+
+
 class PythonEngine:
     """Runs a program's calls one by one."""
 
@@ -43,7 +49,22 @@ class PythonEngine:
     def __init__(self, program):
         self.program = program
         self.arguments = {position: i for i, position in enumerate(program.arguments)}
+        self._profiled = False
+        self._times = [(0, 0.0)] * len(program.calls)
         self.slots = {ref.root: i for i, ref in enumerate(program.outputs)}
+
+    def profile(self, on):
+        """Whether runs measure their calls from now on."""
+        self._profiled = on
+
+    def times(self):
+        """(runs, seconds) of each call, over all profiled runs."""
+        return self._times
+
+    def describe(self):
+        """(floating-point operations, bytes, ranks) of each call; the operations are not known here."""
+        sizes = [sum(bytes_of(ref) for ref in (*op.reads(), *op.writes())) for op, _ in self.program.calls]
+        return [(0.0, float(size), 1) for size in sizes]
 
     def run(self, args, arg_advance, outs, out_advance, steps, every, seconds):
         """As `_core.Plan.run`: (steps done, whether the next one found a bad index, whose state writes are undone)."""
@@ -53,9 +74,13 @@ class PythonEngine:
             saved = [(self._fixed(number), self._fixed(number).copy()) for number, _ in self.program.undo]
             owners = {}
             try:
-                for op, epilogue in self.program.calls:
+                for i, (op, epilogue) in enumerate(self.program.calls):
                     if not epilogue or every or last:
+                        begin = time.perf_counter()
                         self._call(op, owners, args, arg_advance, outs, out_advance, step)
+                        if self._profiled:
+                            runs, seconds = self._times[i]
+                            self._times[i] = runs + 1, seconds + time.perf_counter() - begin
             except IndexError:
                 for array, before in saved:
                     array[...] = before
