@@ -16,11 +16,12 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Inside a plan the threads are awake: sharing an op costs a barrier (0.4 us) instead of a region (1-3 us warm, 50 us
-// cold), so a second rank pays from 3/8 of the eager bound on. A step below PLAN_WAKE times the eager bound wakes
-// nobody: its region and barriers would eat the gain. With the default of 8 us: 3 us an op, 32 us a step.
-constexpr double OP_WAKE = 3.0 / 8, PLAN_WAKE = 4;
+// cold), so a second rank pays from 3/8 of the eager bound on. But all barriers of a step together must be earned:
+// dense networks on 2 cores took, alone and shared, 15 and 21 us (estimated 38), 43 and 44 (97), 129 and 107 (342),
+// 3613 and 2064 (7891). So a step estimated below PLAN_WAKE times the eager bound (128 us by default) wakes nobody.
+constexpr double OP_WAKE = 3.0 / 8, PLAN_WAKE = 16;
 
-constexpr int SPINS = 300;  // pauses: 1-18 us by CPU; the ranks of a step arrive closer together
+constexpr int SPINS = 100;  // pauses: 0.5-6 us by CPU; behind that the CPU is offered to whoever else wants it
 
 }  // namespace
 
@@ -205,14 +206,16 @@ void Instance::save_state(bool back) {
     }
 }
 
+bool Instance::late() const {
+    for (int r = 0; r < region_; ++r)
+        if (flags_[r].late) return true;
+    return false;
+}
+
 // Rank 0, while the others wait: what the step will be, or that there is none.
 void Instance::begin_step(const Request& request, bool profile) {
-    for (int r = 0; r < region_; ++r)
-        if (flags_[r].late) late_ = result_.done - 1;
-    if (late_ >= 0 || last_) {
-        stop_ = true;
-        return;
-    }
+    stop_ = late();
+    if (stop_) return;
     last_ = result_.done + 1 >= request.steps;
     if (!last_ && request.seconds > 0)
         last_ = std::chrono::duration<double>(Clock::now() - begin_).count() >= request.seconds;
@@ -286,6 +289,7 @@ void Instance::work(int rank, int size, const Request& request, bool profile) {
         profile ? execute<true>(abort, end, rank, size, &flags.late)
                 : execute<false>(abort, end, rank, size, &flags.late);
         if (rank == 0) ++result_.done;
+        if (last_) return;
     }
 }
 
@@ -293,7 +297,7 @@ Result Instance::run(const Request& request, bool profile) {
     for (Flags& f : flags_) f.bad = f.late = 0;
     result_ = {0, false};
     last_ = stop_ = false;
-    refused_ = late_ = -1;
+    refused_ = -1;
     if (request.seconds > 0) begin_ = Clock::now();
     struct Job {
         Instance* instance;
@@ -310,8 +314,8 @@ Result Instance::run(const Request& request, bool profile) {
     if (refused_ >= 0)
         throw std::invalid_argument("plan: " + recipe_.labels[refused_] + ": step " + std::to_string(result_.done) +
                                     ": " + (calls_[refused_].error[0] ? calls_[refused_].error : "it grew"));
-    if (late_ >= 0)
-        throw std::runtime_error("plan: step " + std::to_string(late_) +
+    if (late())
+        throw std::runtime_error("plan: step " + std::to_string(result_.done - 1) +
                                  ": an op behind the abort point met a bad index; the recording is wrong");
     return result_;
 }

@@ -63,6 +63,7 @@ class Instance {
     void arrange(Order& order, bool epilogue);
     char* address(const PlannedView& v, const Request& request, int64_t step) const;
     bool refresh(const Request& request, int64_t step);
+    bool late() const;  // a bad index behind the abort point
     void begin_step(const Request& request, bool profile);
     void work(int rank, int size, const Request& request, bool profile);
     template <bool profile>
@@ -95,7 +96,7 @@ class Instance {
     Result result_{};
     const Order* now_ = nullptr;
     bool last_ = false, stop_ = false;
-    int64_t refused_ = -1, late_ = -1;
+    int64_t refused_ = -1;  // op that could not be prepared for the step
     std::chrono::steady_clock::time_point begin_{}, mark_{};
 };
 

@@ -4,42 +4,38 @@
 namespace quernel {
 namespace {
 
-std::atomic<int64_t> plans{0};
+int64_t plans = 0;
 
 }  // namespace
 
 Plan::Plan(Recipe recipe) : recipe_(std::move(recipe)) {
     recipe_.check();
     times_.resize(recipe_.ops.size(), Time{0, 0});
-    Instance instance(recipe_);
-    instance.rehearse();
-    for (size_t i = 0; i < recipe_.ops.size(); ++i) estimated_us_ += quernel::estimated_us(instance.call(i));
-    plans.fetch_add(1, std::memory_order_relaxed);
+    Instance(recipe_).rehearse();
+    ++plans;
 }
 
-Plan::~Plan() { plans.fetch_sub(1, std::memory_order_relaxed); }
+Plan::~Plan() { --plans; }
 
-int64_t Plan::alive() { return plans.load(std::memory_order_relaxed); }
+int64_t Plan::alive() { return plans; }
 
-Result Plan::run(const Request& request) {
-    Lease lease;
-    std::unique_ptr<Instance> own;
-    std::unique_ptr<Instance>& instance = lease.slot() >= 0 ? instances_[lease.slot()] : own;
-    if (!instance) instance.reset(new Instance(recipe_));
-    instance->fit(lease, request);
-    const bool profile = profiled_.load(std::memory_order_relaxed);
-    const Result result = instance->run(request, profile);
-    if (profile) {
-        std::lock_guard<std::mutex> guard(lock_);
-        for (size_t i = 0; i < times_.size(); ++i) {
-            times_[i].runs += instance->runs[i];
-            times_[i].seconds += instance->seconds[i];
-            instance->runs[i] = 0;
-            instance->seconds[i] = 0;
-        }
+Plan::Running::Running(Plan& plan, const Request& request) : plan_(plan), request_(request), profiled_(plan.profiled_) {
+    std::unique_ptr<Instance>& instance = lease_.slot() >= 0 ? plan.instances_[lease_.slot()] : own_;
+    if (!instance) instance.reset(new Instance(plan.recipe_));
+    instance_ = instance.get();
+    instance_->fit(lease_, request);
+}
+
+Plan::Running::~Running() {
+    for (size_t i = 0; profiled_ && i < plan_.times_.size(); ++i) {
+        plan_.times_[i].runs += instance_->runs[i];
+        plan_.times_[i].seconds += instance_->seconds[i];
+        instance_->runs[i] = 0;
+        instance_->seconds[i] = 0;
     }
-    return result;
 }
+
+Result Plan::Running::go() { return instance_->run(request_, profiled_); }
 
 std::vector<Plan::Description> Plan::describe(bool epilogue) const {
     Instance instance(recipe_);
@@ -51,11 +47,6 @@ std::vector<Plan::Description> Plan::describe(bool epilogue) const {
                         op.dynamic});
     }
     return list;
-}
-
-std::vector<Plan::Time> Plan::times() const {
-    std::lock_guard<std::mutex> guard(lock_);
-    return times_;
 }
 
 }  // namespace quernel

@@ -1,11 +1,10 @@
 // A plan: a recorded step that is replayed without Python. Immutable; runs of several threads go on side by side.
 //
 // A run leases a workspace (workspace.hpp). The plan keeps one instance (instance.hpp) for each slot of the pool, made
-// when the slot is first leased for it, so that replaying starts with nothing but comparisons.
+// when the slot is first leased for it, so that replaying starts with nothing but comparisons. All but Running::go
+// happens under the GIL, so plans need no lock, and a fork (which holds the GIL) never sees the allocator at work.
 #pragma once
-#include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -19,7 +18,21 @@ class Plan {
     ~Plan();
     Plan(const Plan&) = delete;
 
-    Result run(const Request& request);
+    // One run. Making it leases and prepares, go() computes and needs no GIL.
+    class Running {
+      public:
+        Running(Plan& plan, const Request& request);  // the request outlives it
+        ~Running();
+        Result go();
+
+      private:
+        Plan& plan_;
+        const Request& request_;
+        const bool profiled_;
+        Lease lease_;
+        std::unique_ptr<Instance> own_;
+        Instance* instance_;
+    };
 
     struct Description {
         std::string name;
@@ -30,24 +43,21 @@ class Plan {
     };
     // The ops of a step with its epilogue, or without, for the present number of threads.
     std::vector<Description> describe(bool epilogue) const;
-    double estimated_us() const { return estimated_us_; }  // of one step on one rank
 
-    void profile(bool on) { profiled_.store(on); }
+    void profile(bool on) { profiled_ = on; }
     struct Time {
         int64_t runs;
         double seconds;
     };
-    std::vector<Time> times() const;  // of every op, over all profiled runs
+    const std::vector<Time>& times() const { return times_; }  // of every op, over all profiled runs
 
     const Recipe& recipe() const { return recipe_; }
     static int64_t alive();
 
   private:
     Recipe recipe_;
-    double estimated_us_ = 0;
     std::unique_ptr<Instance> instances_[WORKSPACES];  // [i] belongs to whoever leased slot i
-    std::atomic<bool> profiled_{false};
-    mutable std::mutex lock_;  // of times_
+    bool profiled_ = false;
     std::vector<Time> times_;
 };
 

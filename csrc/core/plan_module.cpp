@@ -113,10 +113,11 @@ py::tuple run(Plan& plan, const py::tuple& args, const py::tuple& arg_advance, c
     read_slots(args, arg_advance, plan.recipe().arguments, false, steps - 1, passed_args);
     read_slots(outs, out_advance, plan.recipe().outputs, true, steps - 1, passed_outs);
     const Request request{passed_args.data(), passed_outs.data(), steps, every, seconds};
+    Plan::Running running(plan, request);
     Result result;
     {
         py::gil_scoped_release nogil;
-        result = plan.run(request);
+        result = running.go();
     }
     return py::make_tuple(result.done, result.bad);
 }

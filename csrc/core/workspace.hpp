@@ -2,7 +2,7 @@
 //
 // A slot is leased by one compare-and-swap, keeps its block between runs and grows to the largest plan that used it.
 // When all slots are taken a run gets a block of its own, given back at its end. Slots that were leased by other
-// threads at a fork stay leased in the child: their owners, who might have left them half grown, do not exist there.
+// threads at a fork stay leased in the child: the instances that belong to them may be half prepared for a step.
 #pragma once
 #include <cstddef>
 #include <cstdint>
