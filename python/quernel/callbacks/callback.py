@@ -1,6 +1,14 @@
 """Callback: hooks that fit, evaluate and predict call."""
 
 
+def by_time(hook):
+    """Marks a batch hook that need not see every batch: without others that do, it is called now and then, and after
+    the last batch.
+    """
+    hook._by_time = True
+    return hook
+
+
 class Callback:
     """The base of callbacks. Override the hooks that matter; `logs` holds losses and metrics as Python floats.
 

@@ -71,6 +71,19 @@ class CallbackList(Callback):
             ]
         return self._listening[hook]
 
+    def batch_hooks(self, kind):
+        """Which hooks the loop over batches has to call: (begin, end, timed), None for each that nobody waits for.
+
+        `begin` and `end` are called for every batch. Where only progress bars listen, these are None and `timed` is
+        to be called now and then, and after the last batch.
+        """
+        names = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
+        every = [any(not _is_by_time(c, name) for c in self._listeners(name)) for name in names]
+        begin, end = (getattr(self, name) if self._listeners(name) else None for name in names)
+        if any(every):
+            return begin, end, None
+        return None, None, end
+
     def _batch(self, hook, batch, logs):
         listeners = self._listeners(hook)
         if listeners:
@@ -79,7 +92,7 @@ class CallbackList(Callback):
                 getattr(callback, hook)(batch, logs=logs)
 
     def _call(self, hook, *args, logs):
-        logs = floats(logs)
+        logs = floats(logs) if logs else {}
         for callback in self.callbacks:
             getattr(callback, hook)(*args, logs=logs)
 
@@ -130,6 +143,10 @@ class CallbackList(Callback):
 
     def on_predict_end(self, logs=None):
         self._call("on_predict_end", logs=logs)
+
+
+def _is_by_time(callback, hook):
+    return hook not in vars(callback) and getattr(getattr(type(callback), hook), "_by_time", False)
 
 
 def _flatten(callbacks):

@@ -1,7 +1,7 @@
 """ProgbarLogger: the progress bar of fit, evaluate and predict."""
 
 from ..utils.progbar import Progbar
-from .callback import Callback
+from .callback import Callback, by_time
 
 
 class ProgbarLogger(Callback):
@@ -43,6 +43,7 @@ class ProgbarLogger(Callback):
             print(f"Epoch {epoch + 1}/{self.params['epochs']}", flush=True)
         self._start()
 
+    @by_time
     def on_train_batch_end(self, batch, logs=None):
         self._step(batch, logs)
 
@@ -53,6 +54,7 @@ class ProgbarLogger(Callback):
         if not self._training:
             self._start()
 
+    @by_time
     def on_test_batch_end(self, batch, logs=None):
         if not self._training:
             self._step(batch, logs)
@@ -64,6 +66,7 @@ class ProgbarLogger(Callback):
     def on_predict_begin(self, logs=None):
         self._start()
 
+    @by_time
     def on_predict_batch_end(self, batch, logs=None):
         self._step(batch, None)
 

@@ -1,12 +1,12 @@
-"""Where batches come from: arrays cut into them, or an iterable that yields them."""
+"""Arrays as batches: what fit gets as x, y and sample_weight, checked once and walked by rows, without a copy."""
 
 import math
-import warnings
 
 import numpy as np
 
 from .. import dtypes, kernels, tree
-from ..kernels.kernel import as_array, is_float
+from ..kernels.kernel import as_array
+from ..plan.rows import Rows
 from ..random.seed_generator import draw_seed
 from ..tensor import Tensor
 
@@ -36,23 +36,53 @@ def _is_numbers(value):
 
 
 def to_arrays(data, what):
-    """The structure with arrays as leaves; floats in the default float dtype."""
+    """The structure with arrays as leaves, as the user gave them: a step gathers its rows and casts those."""
+    if type(data) is np.ndarray:
+        return _array(data, what)
     if data is None:
         return None
     if isinstance(data, (list, tuple)) and _is_numbers(data):
         data = np.asarray(data)
+    return tree.map_structure(lambda leaf: None if leaf is None else _array(leaf, what), data)
 
-    def convert(leaf):
-        if leaf is None:
-            return None
-        array = leaf._array if isinstance(leaf, Tensor) else as_array(leaf, what)
-        if not array.ndim:
-            raise ValueError(f"{what}: expected an array with a first axis of samples, received a single value")
-        if is_float(array.dtype) and array.dtype.name != dtypes.floatx():
-            array = kernels.cast(array, dtype=dtypes.floatx())
-        return array
 
-    return tree.map_structure(convert, data)
+def _array(leaf, what):
+    array = leaf._array if isinstance(leaf, Tensor) else as_array(leaf, what)
+    if not array.ndim:
+        raise ValueError(f"{what}: expected an array with a first axis of samples, received a single value")
+    return array
+
+
+def checked(x, y=None, sample_weight=None, class_weight=None):
+    """The arrays as the tuple that train_step gets: x, (x, y) or (x, y, sample_weight); class weights become samples'.
+
+    Raises:
+        ValueError: class_weight beside sample_weight, or without targets.
+    """
+    x, y, sample_weight = to_arrays(x, "x"), to_arrays(y, "y"), to_arrays(sample_weight, "sample_weight")
+    if class_weight:
+        if sample_weight is not None:
+            raise ValueError("class_weight: expected it without sample_weight, received both")
+        if y is None:
+            raise ValueError("class_weight: expected targets y, received None")
+        sample_weight = class_weights(y, class_weight)
+    return pack_x_y_sample_weight(x, y, sample_weight)
+
+
+def rows_of(data):
+    """The number of samples, the same in each array.
+
+    Raises:
+        ValueError: they differ, or there is none.
+    """
+    sizes = {leaf.shape[0] for leaf in tree.flatten(data) if leaf is not None}
+    if len(sizes) != 1:
+        shapes = tree.map_structure(lambda leaf: None if leaf is None else leaf.shape, data)
+        raise ValueError(f"x, y, sample_weight: expected as many samples in each, received the shapes {shapes}")
+    (size,) = sizes
+    if not size:
+        raise ValueError("x: expected at least one sample, received none")
+    return size
 
 
 def class_weights(y, class_weight):
@@ -90,26 +120,13 @@ class ArrayBatches:
     """
 
     repeats = True
+    fetches = False  # no Python code of a user runs to make a batch
 
     def __init__(self, x, y=None, sample_weight=None, batch_size=None, shuffle=False, class_weight=None):
         if x is None:
             raise ValueError("x: expected arrays or an iterable of batches, received None")
-        x, y = to_arrays(x, "x"), to_arrays(y, "y")
-        sample_weight = to_arrays(sample_weight, "sample_weight")
-        if class_weight:
-            if sample_weight is not None:
-                raise ValueError("class_weight: expected it without sample_weight, received both")
-            if y is None:
-                raise ValueError("class_weight: expected targets y, received None")
-            sample_weight = class_weights(y, class_weight)
-        self.data = pack_x_y_sample_weight(x, y, sample_weight)
-        sizes = {leaf.shape[0] for leaf in tree.flatten(self.data) if leaf is not None}
-        if len(sizes) != 1:
-            shapes = tree.map_structure(lambda leaf: None if leaf is None else leaf.shape, self.data)
-            raise ValueError(f"x, y, sample_weight: expected as many samples in each, received the shapes {shapes}")
-        self.size = sizes.pop()
-        if not self.size:
-            raise ValueError("x: expected at least one sample, received none")
+        self.data = checked(x, y, sample_weight, class_weight)
+        self.size = rows_of(self.data)
         batch_size = 32 if batch_size is None else batch_size
         if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(f"batch_size: expected an int of at least 1, received {batch_size!r}")
@@ -121,116 +138,48 @@ class ArrayBatches:
 
     def __iter__(self):
         order = permutation(self.size) if self.shuffle else None
-        for start in range(0, self.size, self.batch_size):
-            yield self._batch(slice(start, start + self.batch_size), order)
+        full, rest = divmod(self.size, self.batch_size)
+        if full:
+            yield ArrayPart(self.data, order, 0, full, self.batch_size)
+        if rest:
+            yield ArrayPart(self.data, order, self.size - rest, 1, rest)
 
-    def _batch(self, rows, order):
-        def take(leaf):
-            if leaf is None:
-                return None
-            return Tensor(leaf[rows] if order is None else kernels.gather(leaf, order[rows], axis=0))
 
-        return tree.map_structure(take, self.data)
+class ArrayPart:
+    """A run of batches of one size, cut from arrays.
+
+    Args:
+        data: structure of whole arrays.
+        order: the samples' numbers in the order of the pass, or None for that of the arrays.
+        first: where in that order it begins.
+        steps: number of batches.
+        size: samples in each.
+    """
+
+    __slots__ = ("data", "order", "first", "steps", "size", "done")
+
+    def __init__(self, data, order, first, steps, size):
+        self.data, self.order, self.first, self.steps, self.size = data, order, first, steps, size
+        self.done = 0  # batches that a step has used
+
+    def run(self, functions, steps, seconds, into=None):
+        """Up to `steps` further steps by one call of a Function: (steps done, result of the last)."""
+        start = self.first + self.done * self.size
+        stop = start + steps * self.size
+        if self.order is None:
+            args = (tree.map_structure(lambda a: None if a is None else Rows(a[start:stop], self.size), self.data),)
+            function = functions.batch
+        else:
+            args = self.data, Rows(self.order[start:stop], self.size)
+            function = functions.rows
+        done, result = function.loop(args, steps, seconds, into)
+        self.done += done
+        return done, result
 
 
 def permutation(n):
     """The numbers 0 .. n - 1 in random order, by the global generator."""
     return kernels.random_permutation(draw_seed(), n=n)
-
-
-class IterableBatches:
-    """Batches that an iterable yields, as x, (x, y) or (x, y, sample_weight).
-
-    Args:
-        source: the iterable. An iterator (a generator object) runs once, anything else starts again for each pass.
-        class_weight: dict {class: weight} that becomes the sample weights, or None.
-    """
-
-    def __init__(self, source, class_weight=None):
-        self.source = source
-        self.class_weight = class_weight
-        self.repeats = iter(source) is not source if hasattr(source, "__iter__") else True
-        self.num_batches = len(source) if hasattr(source, "__len__") else None
-
-    def __iter__(self):
-        for data in self.source:
-            x, y, sample_weight = unpack_x_y_sample_weight(data)
-            x, y, sample_weight = to_arrays(x, "x"), to_arrays(y, "y"), to_arrays(sample_weight, "sample_weight")
-            if self.class_weight:
-                if sample_weight is not None:
-                    raise ValueError("class_weight: expected it without sample_weight, received both")
-                sample_weight = class_weights(y, self.class_weight)
-            data = pack_x_y_sample_weight(x, y, sample_weight)
-            yield tree.map_structure(lambda leaf: None if leaf is None else Tensor(leaf), data)
-
-
-class Epochs:
-    """Cuts a source of batches into epochs: whole passes, or `steps` batches from where the last epoch stopped."""
-
-    def __init__(self, source, steps=None):
-        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
-            raise ValueError(f"steps: expected an int of at least 1 or None, received {steps!r}")
-        self.source = source
-        self.steps = steps
-        self.num_batches = source.num_batches if steps is None else steps
-        self._running = None
-        self._given = False  # whether there was any batch so far
-
-    def restart(self):
-        """The next epoch starts with the first batch again."""
-        self._running = None
-
-    def __iter__(self):
-        if self.steps is None:
-            given = False
-            for batch in self.source:
-                given = self._given = True
-                yield batch
-            if not given:
-                self._nothing()
-            return
-        fresh = self._running is None
-        if fresh:
-            self._running = iter(self.source)
-        for _ in range(self.steps):
-            batch = next(self._running, None)
-            if batch is None and self.source.repeats and not fresh:
-                self._running = iter(self.source)
-                batch = next(self._running, None)
-            if batch is None:
-                if not self._given:
-                    self._nothing()
-                warnings.warn(
-                    f"The data ended before {self.steps} steps were made; pass fewer steps or more batches.",
-                    stacklevel=3,
-                )
-                self._running = None
-                return
-            fresh = False
-            self._given = True
-            yield batch
-
-    def _nothing(self):
-        if not self._given:
-            raise ValueError("x: expected at least one batch of data, received none")
-        warnings.warn(
-            "An epoch without data: an iterator gives its batches once. Pass the number of steps in an epoch, "
-            "or an iterable that starts again.",
-            stacklevel=4,
-        )
-
-
-def make_epochs(x, y=None, sample_weight=None, batch_size=None, steps=None, shuffle=False, class_weight=None):
-    """Epochs over arrays, or over an iterable of batches given as x."""
-    if isinstance(x, Epochs):
-        return x
-    is_iterable = not tree.is_nested(x) and not hasattr(x, "shape") and hasattr(x, "__iter__")
-    if not is_iterable:
-        return Epochs(ArrayBatches(x, y, sample_weight, batch_size, shuffle, class_weight), steps)
-    for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
-        if value is not None:
-            raise ValueError(f"{name}: expected None when x is an iterable of batches, which brings it along")
-    return Epochs(IterableBatches(x, class_weight), steps)
 
 
 def split_validation(data, fraction):

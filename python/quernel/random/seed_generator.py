@@ -102,6 +102,12 @@ def forget_generator():
     _global.generator = None
 
 
+def calls_of_global_generator():
+    """How far the global generator is: a value that differs after each random number it gave; None before the first."""
+    generator = _state["generator"]
+    return None if generator is None else (id(generator), int(generator.state._array[2]))
+
+
 def draw_seed(seed=None):
     """The state that a random kernel takes: of an int always the same, of a generator the next one.
 

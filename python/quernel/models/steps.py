@@ -1,0 +1,127 @@
+"""Steps: what a model's loops call, each a Function of the plan, made once for a compile."""
+
+import functools
+import weakref
+from typing import NamedTuple
+
+from .. import ops, tree
+from ..dtypes import floatx, is_float
+from ..metrics.metric import Metric
+from ..plan import Function, Rows
+from ..tensor import as_tensor, is_tensor
+from .compile_metrics import CompileMetrics
+
+
+class Pair(NamedTuple):
+    """One step in two forms: `batch(data)` gets a batch, `rows(data, indices)` whole arrays and the rows to take."""
+
+    batch: object
+    rows: object = None
+
+
+class Steps:
+    """The Functions of a model: pairs `train`, `test`, `predict`, and `train_anew`, `test_anew`, which reset the
+    metrics first, and `reset`.
+
+    Args:
+        model: the model; only a weak reference to it is kept.
+    """
+
+    def __init__(self, model):
+        self.model = weakref.ref(model)
+        make = Eager if model.run_eagerly else Function
+        for name, step in (("train", "train_step"), ("test", "test_step"), ("predict", "predict_step")):
+            batch = make(functools.partial(_batch, self.model, step), step)
+            rows = make(functools.partial(_rows, self.model, step), step)
+            setattr(self, name, Pair(batch, rows))
+        self.train_anew = make(functools.partial(_anew, self.model, "train_step"), "train_on_batch")
+        self.test_anew = make(functools.partial(_anew, self.model, "test_step"), "test_on_batch")
+        self.reset = make(functools.partial(_reset, self.model), "reset_metrics")
+
+    def __deepcopy__(self, memo):
+        return None  # a copy of the model makes its own
+
+    def __reduce__(self):
+        return type(None), ()
+
+
+def steps_of(model):
+    """The Steps of a model, made at the first use after compile."""
+    steps = model.__dict__.get("_steps")
+    if steps is None or steps.model() is not model:  # of the original, in a shallow copy
+        steps = model.__dict__["_steps"] = Steps(model)
+    return steps
+
+
+def drop_steps(model):
+    """Forgets the Steps: what they recorded may not hold any more."""
+    model.__dict__.pop("_steps", None)
+
+
+def _cast(leaf):
+    """A leaf of a batch as train_step gets it: floats in the default dtype."""
+    if leaf is None or not is_float(leaf.dtype) or leaf.dtype == floatx():
+        return leaf
+    return ops.cast(leaf, dtype=floatx())
+
+
+def _batch(model, step, data):
+    return getattr(model(), step)(tree.map_structure(_cast, data))
+
+
+def _rows(model, step, data, rows):
+    def take(leaf):
+        return None if leaf is None else _cast(ops.take(leaf, rows, axis=0))
+
+    return getattr(model(), step)(tree.map_structure(take, data))
+
+
+def _anew(model, step, data):
+    model().reset_metrics()
+    return _batch(model, step, data)
+
+
+def _reset(model):
+    model().reset_metrics()
+
+
+def resets_by_zeros(metrics):
+    """Whether to reset these metrics is to write zeros; else Python code of a user may run, which no plan repeats."""
+    for metric in metrics:
+        if type(metric) is CompileMetrics:
+            if not resets_by_zeros(metric.metrics):
+                return False
+        elif type(metric).reset_state is not Metric.reset_state:
+            return False
+    return True
+
+
+class Eager:
+    """A Function that is none: each step runs in Python, as compile(run_eagerly=True) asks.
+
+    Args:
+        python: the step.
+        name: as a Function's.
+    """
+
+    def __init__(self, python, name):
+        self.python = python
+        self.name = name
+
+    def __call__(self, *args):
+        return self.python(*tree.map_structure(_tensor, args))
+
+    def loop(self, args, steps=1, seconds=0.0, into=None):
+        """Runs one step: (1, its result, or None with `into`, whose first rows it gets)."""
+        result = self(*args)
+        if into is None:
+            return 1, result
+        for target, value in zip(tree.flatten(into), tree.flatten(result)):
+            target[: value.shape[0]] = as_tensor(value)._array
+        return 1, None
+
+
+def _tensor(leaf):
+    if isinstance(leaf, Rows):
+        leaf = leaf.at(0)
+    return leaf if is_tensor(leaf) or not hasattr(leaf, "shape") else as_tensor(leaf)
