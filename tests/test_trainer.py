@@ -55,7 +55,7 @@ def test_shuffling():
     def run(**arguments):
         seen.clear()
         m = Spy([qn.layers.Input((1,)), qn.layers.Dense(1)])
-        m.compile("sgd", "mse")
+        m.compile("sgd", "mse", run_eagerly=True)
         m.fit(X, Y, batch_size=2, epochs=2, verbose=0, **arguments)
         return [sum(seen[:3], []), sum(seen[3:], [])]
 
@@ -215,7 +215,7 @@ def test_steps_go_on_where_they_stopped():
             return super().train_step(data)
 
     m = Spy([qn.layers.Input((1,)), qn.layers.Dense(1)])
-    m.compile("sgd", "mse")
+    m.compile("sgd", "mse", run_eagerly=True)
     m.fit(X, Y, batch_size=1, steps_per_epoch=2, epochs=3, shuffle=False, verbose=0)
     assert seen == [0, 1, 2, 3, 4, 0]
     m.fit(X, Y, batch_size=1, validation_data=(X, Y), validation_steps=2, verbose=0)

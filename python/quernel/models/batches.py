@@ -166,11 +166,16 @@ class ArrayPart:
         """Up to `steps` further steps by one call of a Function: (steps done, result of the last)."""
         start = self.first + self.done * self.size
         stop = start + steps * self.size
+        walked = self.steps > 1  # else it is passed as a batch by itself, whose plan then serves both
+
+        def cut(array):
+            return None if array is None else Rows(array[start:stop], self.size) if walked else array[start:stop]
+
         if self.order is None:
-            args = (tree.map_structure(lambda a: None if a is None else Rows(a[start:stop], self.size), self.data),)
+            args = (tree.map_structure(cut, self.data),)
             function = functions.batch
         else:
-            args = self.data, Rows(self.order[start:stop], self.size)
+            args = self.data, cut(self.order)
             function = functions.rows
         done, result = function.loop(args, steps, seconds, into)
         self.done += done

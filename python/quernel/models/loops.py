@@ -207,15 +207,17 @@ class Loops:
     # --- pieces
 
     def _reset_metrics(self):
-        if self._resets_by_zeros():
-            steps_of(self).reset()
-        else:
+        variables = self._zeroed_by_reset()
+        if variables is None:
             self.reset_metrics()
+        else:
+            steps_of(self).reset(variables)
 
     def _anew(self, anew, step, data):
         """A step on fresh metrics: in one Function where that may hold the reset as well."""
-        if self._resets_by_zeros():
-            return anew(data)
+        variables = self._zeroed_by_reset()
+        if variables is not None:
+            return anew(variables, data)
         self.reset_metrics()
         return step.batch(data)
 

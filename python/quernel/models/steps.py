@@ -20,8 +20,8 @@ class Pair(NamedTuple):
 
 
 class Steps:
-    """The Functions of a model: pairs `train`, `test`, `predict`, and `train_anew`, `test_anew`, which reset the
-    metrics first, and `reset`.
+    """The Functions of a model: the pairs `train`, `test`, `predict`; `reset(variables)`, which sets those to zero, and
+    `train_anew(variables, data)`, `test_anew`, which do so before the step.
 
     Args:
         model: the model; only a weak reference to it is kept.
@@ -36,7 +36,7 @@ class Steps:
             setattr(self, name, Pair(batch, rows))
         self.train_anew = make(functools.partial(_anew, self.model, "train_step"), "train_on_batch")
         self.test_anew = make(functools.partial(_anew, self.model, "test_step"), "test_on_batch")
-        self.reset = make(functools.partial(_reset, self.model), "reset_metrics")
+        self.reset = make(_reset, "reset_metrics")
 
     def __deepcopy__(self, memo):
         return None  # a copy of the model makes its own
@@ -76,24 +76,30 @@ def _rows(model, step, data, rows):
     return getattr(model(), step)(tree.map_structure(take, data))
 
 
-def _anew(model, step, data):
-    model().reset_metrics()
+def _reset(variables):
+    for v in variables:
+        v.assign(ops.zeros(v.shape, dtype=v.dtype))
+
+
+def _anew(model, step, variables, data):
+    _reset(variables)
     return _batch(model, step, data)
 
 
-def _reset(model):
-    model().reset_metrics()
-
-
-def resets_by_zeros(metrics):
-    """Whether to reset these metrics is to write zeros; else Python code of a user may run, which no plan repeats."""
+def zeroed_by_reset(metrics):
+    """The Variables that a reset of these metrics sets to zero; None where it may run Python code of a user, which a
+    plan would not repeat.
+    """
+    found = []
     for metric in metrics:
         if type(metric) is CompileMetrics:
-            if not resets_by_zeros(metric.metrics):
-                return False
-        elif type(metric).reset_state is not Metric.reset_state:
-            return False
-    return True
+            variables = zeroed_by_reset(metric.metrics)
+        else:
+            variables = metric.variables if type(metric).reset_state is Metric.reset_state else None
+        if variables is None:
+            return None
+        found.extend(variables)
+    return tuple(found)
 
 
 class Eager:

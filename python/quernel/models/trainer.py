@@ -12,7 +12,7 @@ from .batches import unpack_x_y_sample_weight
 from .compile_loss import CompileLoss
 from .compile_metrics import CompileMetrics
 from .loops import Loops
-from .steps import drop_steps, resets_by_zeros
+from .steps import drop_steps, zeroed_by_reset
 
 
 class Trainer(Loops):
@@ -129,9 +129,9 @@ class Trainer(Loops):
         for metric in self.metrics:
             metric.reset_state()
 
-    def _resets_by_zeros(self):
-        """Whether a Function may reset the metrics, with no Python code of a user in it."""
-        return type(self).reset_metrics is Trainer.reset_metrics and resets_by_zeros(self.metrics)
+    def _zeroed_by_reset(self):
+        """The Variables that reset_metrics sets to zero, if it does no more than that, else None."""
+        return zeroed_by_reset(self.metrics) if type(self).reset_metrics is Trainer.reset_metrics else None
 
     def _logs_are_metrics(self):
         """Whether what a step returns is get_metrics_result()."""

@@ -104,7 +104,7 @@ def forget_generator():
 
 def calls_of_global_generator():
     """How far the global generator is: a value that differs after each random number it gave; None before the first."""
-    generator = _state["generator"]
+    generator = _global.generator
     return None if generator is None else (id(generator), int(generator.state._array[2]))
 
 
