@@ -1,5 +1,6 @@
 """Epochs: a source of batches cut into epochs, with a thread that fetches ahead where that pays."""
 
+import math
 import warnings
 
 from .. import tree
@@ -33,7 +34,7 @@ class Epochs:
         self._part = None  # what is left of a part when the steps of an epoch end
         self._given = False  # whether there was any batch so far
         self._trial = RECORDED + TIMED if ahead and source.fetches else 0
-        self._fastest = WORTH * 1e9
+        self._fastest = math.inf
         self._prefetcher = None
 
     def restart(self):

@@ -188,16 +188,14 @@ class Loops:
         """
         self._assert_compiled("train_on_batch")
         data = _one_batch(x, y, sample_weight, class_weight)
-        steps = steps_of(self)
-        logs = floats(self._anew(steps.train_anew, steps.train, data))
+        logs = floats(self._anew("train", data))
         return logs if return_dict else self._in_order(logs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """The loss and metrics of this batch alone."""
         self._assert_compiled("test_on_batch")
         data = _one_batch(x, y, sample_weight)
-        steps = steps_of(self)
-        logs = floats(self._anew(steps.test_anew, steps.test, data))
+        logs = floats(self._anew("test", data))
         return logs if return_dict else self._in_order(logs)
 
     def predict_on_batch(self, x):
@@ -211,15 +209,17 @@ class Loops:
         if variables is None:
             self.reset_metrics()
         else:
-            steps_of(self).reset(variables)
+            steps = steps_of(self)
+            steps.reset(steps.zeroed(variables))
 
-    def _anew(self, anew, step, data):
+    def _anew(self, kind, data):
         """A step on fresh metrics: in one Function where that may hold the reset as well."""
+        steps = steps_of(self)
         variables = self._zeroed_by_reset()
-        if variables is not None:
-            return anew(variables, data)
-        self.reset_metrics()
-        return step.batch(data)
+        if variables is None:
+            self.reset_metrics()
+            return getattr(steps, kind).batch(data)
+        return getattr(steps, f"{kind}_anew")(steps.zeroed(variables), data)
 
     def _callbacks(self, callbacks, verbose, steps, epochs, add_history=False):
         if isinstance(callbacks, CallbackList):

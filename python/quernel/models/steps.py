@@ -1,6 +1,7 @@
 """Steps: what a model's loops call, each a Function of the plan, made once for a compile."""
 
 import functools
+import operator
 import weakref
 from typing import NamedTuple
 
@@ -20,8 +21,8 @@ class Pair(NamedTuple):
 
 
 class Steps:
-    """The Functions of a model: the pairs `train`, `test`, `predict`; `reset(variables)`, which sets those to zero, and
-    `train_anew(variables, data)`, `test_anew`, which do so before the step.
+    """The Functions of a model: the pairs `train`, `test`, `predict`; `reset(zeroed)`, which sets Variables to zero, and
+    `train_anew(zeroed, data)`, `test_anew`, which do so before the step.
 
     Args:
         model: the model; only a weak reference to it is kept.
@@ -37,6 +38,14 @@ class Steps:
         self.train_anew = make(functools.partial(_anew, self.model, "train_step"), "train_on_batch")
         self.test_anew = make(functools.partial(_anew, self.model, "test_step"), "test_on_batch")
         self.reset = make(_reset, "reset_metrics")
+        self._zeroed = Zeroed(())
+
+    def zeroed(self, variables):
+        """The same object for the same Variables: one argument, and one plan."""
+        known = self._zeroed
+        if len(known.variables) != len(variables) or not all(map(operator.is_, known.variables, variables)):
+            known = self._zeroed = Zeroed(variables)
+        return known
 
     def __deepcopy__(self, memo):
         return None  # a copy of the model makes its own
@@ -76,13 +85,22 @@ def _rows(model, step, data, rows):
     return getattr(model(), step)(tree.map_structure(take, data))
 
 
-def _reset(variables):
-    for v in variables:
+class Zeroed:
+    """Variables that a reset of the metrics sets to zero."""
+
+    __slots__ = ("variables",)
+
+    def __init__(self, variables):
+        self.variables = variables
+
+
+def _reset(zeroed):
+    for v in zeroed.variables:
         v.assign(ops.zeros(v.shape, dtype=v.dtype))
 
 
-def _anew(model, step, variables, data):
-    _reset(variables)
+def _anew(model, step, zeroed, data):
+    _reset(zeroed)
     return _batch(model, step, data)
 
 
