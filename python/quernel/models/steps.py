@@ -47,12 +47,6 @@ class Steps:
             known = self._zeroed = Zeroed(variables)
         return known
 
-    def __deepcopy__(self, memo):
-        return None  # a copy of the model makes its own
-
-    def __reduce__(self):
-        return type(None), ()
-
 
 def steps_of(model):
     """The Steps of a model, made at the first use after compile."""
