@@ -20,7 +20,7 @@ __getattr__, __dir__ = _lazy(
     {
         **{module: module for module in _MODULES.split()},
         "autograd": "autograd GradientTape",
-        "plan": "plan function",
+        "plan": "plan function memory_stats",
         "variable": "variable Variable",
         "tensor": "tensor Tensor constant convert_to_tensor",
         "operation": "operation KerasTensor Operation",

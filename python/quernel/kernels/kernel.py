@@ -26,6 +26,7 @@ called with arrays it checks, asks the backends along the chain, and returns arr
 
 import functools
 import inspect
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -60,7 +61,7 @@ def as_array(value, name):
     """A NumPy array for an input: no copy unless the memory cannot be read as it is."""
     if type(value) is np.ndarray:
         array = value
-    elif isinstance(value, np.ma.MaskedArray):
+    elif "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):  # asking np.ma would import it: 13 ms
         raise TypeError(f"{name}: expected a plain array, received a masked array; call .filled(value) first")
     elif hasattr(value, "__quernel_array__"):
         array = value.__quernel_array__(name)

@@ -2,4 +2,5 @@
 
 from .function import Function as Function
 from .function import function as function
+from .memory import memory_stats as memory_stats
 from .rows import Rows as Rows
