@@ -2,9 +2,10 @@
 //
 // Blocks of 512 rows are independent until their sums meet, so ranks share blocks (each reads rows of its own, one
 // after the other), or columns where blocks are few, and a rank runs the chains of several blocks side by side: one
-// chain waits 3 to 4 cycles for every row. One column is summed in column's order instead, by `product`; so are columns
-// that do not lie side by side.
+// chain waits 3 to 4 cycles for every row. One column is summed in column's order instead, which with factors of one is
+// fold's. Columns that do not lie side by side, and rows at several strides, go through `product`.
 #include "dense/rows.hpp"
+#include "fold/rows.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -14,8 +15,9 @@ namespace {
 constexpr int MOST = 8;  // vectors of a panel; and chains side by side
 
 struct BiasDb {
-    SumOverRows rest;  // where `direct` is not set
+    SumOverRows rest;  // where neither of the two is set
     bool direct;
+    bool column;  // one contiguous column
     const float* dy;
     ptrdiff_t row;
     int64_t rows, n, blocks;
@@ -103,7 +105,17 @@ bool bias_db_prepare(Call& call) {
         return refuse(call, "expected dy (..., o), db (o,)");
     BiasDb& s = call.as<BiasDb>();
     s.n = db.shape[0];
-    s.direct = merge_rows(dy, s.rows, s.row) && s.n > 1 && dy.stride[dy.rank - 1] == 1;
+    const bool merged = merge_rows(dy, s.rows, s.row);
+    s.direct = merged && s.n > 1 && dy.stride[dy.rank - 1] == 1;
+    s.column = s.n == 1 && merged && (s.row == 1 || s.rows <= 1);
+    if (s.column) {
+        s.dy = dy.f32(), s.db = db.f32w();
+        call.flops = (double)s.rows;
+        call.bytes = 4.0 * s.rows;
+        call.ranks = 1;
+        call.scratch = 0;
+        return true;
+    }
     if (!s.direct) {
         Product p;
         static constexpr float ONE_ = 1;
@@ -125,6 +137,10 @@ bool bias_db_prepare(Call& call) {
 
 void bias_db_run(const Call& call, const Team& team, char* scratch) {
     const BiasDb& s = call.as<BiasDb>();
+    if (s.column) {
+        if (team.rank == 0) *s.db = row_sum(s.dy, s.rows);
+        return;
+    }
     if (!s.direct) return run_sum_over_rows(s.rest, nullptr, call.in[0], team, scratch);
     float* const sums = s.in_place ? s.db : reinterpret_cast<float*>(scratch);
     Range columns = split((s.n + VL - 1) / VL, team);

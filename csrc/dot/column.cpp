@@ -8,9 +8,9 @@ namespace {
 
 constexpr int ROWS = VL == 16 ? 4 : 1;  // rows at a time: ROWS * PARTS accumulators share the loads of b
 
-// One chunk of R rows: out[i] = the chunk's value of row i.
+// One chunk of R rows: out[i] = the first levels of row i's tree, down to one vector.
 template <int R>
-void chunk_of_rows(int n, const float* a, ptrdiff_t a_m, const float* b, float* out) {
+QUERNEL_INLINE void vectors_of_rows(int n, const float* a, ptrdiff_t a_m, const float* b, vf* out) {
     vf acc[R][PARTS];
 #pragma GCC unroll 4
     for (int i = 0; i < R; ++i)
@@ -40,8 +40,56 @@ void chunk_of_rows(int n, const float* a, ptrdiff_t a_m, const float* b, float* 
         for (int h = PARTS / 2; h; h /= 2)
 #pragma GCC unroll 8
             for (int v = 0; v < h; ++v) acc[i][v] = add(acc[i][v], acc[i][v + h]);
-        out[i] = fold_vector<SumF>(acc[i][0]);
+        out[i] = acc[i][0];
     }
+}
+
+// The chunk's value of each of R rows.
+template <int R>
+void chunk_of_rows(int n, const float* a, ptrdiff_t a_m, const float* b, float* out) {
+    vf v[R];
+    vectors_of_rows<R>(n, a, a_m, b, v);
+#pragma GCC unroll 4
+    for (int i = 0; i < R; ++i) out[i] = fold_vector<SumF>(v[i]);
+}
+
+// `count` <= VL rows of one chunk. The last levels of their trees run side by side, after a transpose: a tree of its
+// own costs a row more than its terms where they are few.
+void many_rows(int count, int n, const float* a, ptrdiff_t a_m, const float* b, float* s) {
+    vf r[VL];
+    constexpr int V = 16 / VL;
+    if (n <= 16) {  // lanes 16 to 63 stay empty: they add +0, which turns a -0 into +0
+        vf bv[V];
+        int lanes[V];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) {
+            lanes[v] = n < v * VL ? 0 : n - v * VL < VL ? n - v * VL : VL;
+            bv[v] = load_n(b + v * VL, lanes[v]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < VL; ++i) {
+            vf p[V];
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v)
+                p[v] = i < count ? add(fma(load_n(a + i * a_m + v * VL, lanes[v]), bv[v], zero()), zero()) : zero();
+#pragma GCC unroll 4
+            for (int h = V / 2; h; h /= 2)
+#pragma GCC unroll 4
+                for (int v = 0; v < h; ++v) p[v] = add(p[v], p[v + h]);
+            r[i] = p[0];
+        }
+    } else {
+        int i = 0;
+        for (; i + ROWS <= count; i += ROWS) vectors_of_rows<ROWS>(n, a + i * a_m, a_m, b, r + i);
+        for (; i < count; ++i) vectors_of_rows<1>(n, a + i * a_m, a_m, b, r + i);
+        for (; i < VL; ++i) r[i] = zero();
+    }
+    transpose(r);
+#pragma GCC unroll 4
+    for (int h = VL / 2; h; h /= 2)
+#pragma GCC unroll 8
+        for (int l = 0; l < h; ++l) r[l] = add(r[l], r[l + h]);
+    store_n(s, r[0], count);
 }
 
 template <int R>
@@ -107,6 +155,8 @@ void column(int64_t m, int64_t k, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, 
             char* scratch) {
     int64_t i = 0;
     if (a_k == 1) {
+        if (k <= CHUNK)
+            for (; i + 4 <= m; i += VL) many_rows(m - i < VL ? (int)(m - i) : VL, (int)k, a + i * a_m, a_m, b, s + i);
         for (; i + ROWS <= m; i += ROWS) rows<ROWS>(k, a + i * a_m, a_m, b, s + i);
         for (; i < m; ++i) rows<1>(k, a + i * a_m, a_m, b, s + i);
         return;

@@ -20,17 +20,6 @@ vf slope_of_probabilities(vf dy, vf t, vf x) {
     return select(outside(x), zero(), mul(sub(div(sub(one, t), sub(one, x)), div(t, x)), dy));
 }
 
-template <vf (*F)(vf, vf, vf)>
-void row3(const float*, int64_t n, char* y_, const char* const* x_) {
-    float* y = reinterpret_cast<float*>(y_);
-    const float* a = reinterpret_cast<const float*>(x_[0]);
-    const float* b = reinterpret_cast<const float*>(x_[1]);
-    const float* c = reinterpret_cast<const float*>(x_[2]);
-    each_vector(n, [=](int64_t i, int m) __attribute__((always_inline)) {
-        store_m(y + i, F(load_m(a + i, m), load_m(b + i, m), load_m(c + i, m)), m);
-    });
-}
-
 bool prepare(Call& c, int inputs, Row logits, Row probabilities) {
     if (c.n_in != inputs || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected %d inputs and one flag", inputs);
     if (!all_f32(c.in, inputs) || c.out[0].dtype != F32) return refuse(c, "expected float32");

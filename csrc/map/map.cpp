@@ -68,31 +68,37 @@ void gather(const Map& m, const Map::Operand& x, const Place& place, int64_t n, 
 }
 
 template <class T>
-void fill(char* buffer, const char* value) {
+void fill(char* buffer, const char* value, int64_t n) {
     const T v = *reinterpret_cast<const T*>(value);
-    for (int64_t i = 0; i < CHUNK; ++i) reinterpret_cast<T*>(buffer)[i] = v;
+    for (int64_t i = 0; i < n; ++i) reinterpret_cast<T*>(buffer)[i] = v;
 }
-void fill(int64_t item, char* buffer, const char* value) {
+void fill(int64_t item, char* buffer, const char* value, int64_t n) {
     if (item == 4)
-        fill<raw4>(buffer, value);
+        fill<raw4>(buffer, value, n);
     else if (item == 8)
-        fill<raw8>(buffer, value);
+        fill<raw8>(buffer, value, n);
     else
-        fill<raw1>(buffer, value);
+        fill<raw1>(buffer, value, n);
 }
 
 }  // namespace
 
 bool map_prepare(Call& c, int inputs, double cost, Row row) {
     if (c.n_in != inputs || c.n_out != 1) return refuse(c, "expected %d inputs and one output", inputs);
-    const View& y = c.out[0];
+    const View* views[4] = {&c.out[0]};
+    for (int k = 0; k < inputs; ++k) views[k + 1] = &c.in[k];
+    return map_prepare(c, inputs, views, cost, row);
+}
+
+bool map_prepare(Call& c, int inputs, const View* const* views, double cost, Row row) {
+    const View& y = *views[0];
     Map& m = c.as<Map>();
     m.row = row;
     m.inputs = inputs;
     m.size = y.size();
     ptrdiff_t steps[4][MAX_RANK] = {};
     for (int k = 0; k <= inputs; ++k) {
-        const View& v = k ? c.in[k - 1] : y;
+        const View& v = *views[k];
         if (v.absent()) return refuse(c, "input %d is missing", k - 1);
         if (v.rank > y.rank) return refuse(c, "input %d has more axes than the output", k - 1);
         m.of[k].data = v.data;
@@ -135,7 +141,7 @@ bool map_prepare(Call& c, int inputs, double cost, Row row) {
             m.of[k].dense = m.of[k].dense && m.of[k].step[d] == expected;
             expected *= m.shape[d];
         }
-        c.bytes += (double)(k ? c.in[k - 1] : y).size() * m.of[k].item;
+        c.bytes += (double)views[k]->size() * m.of[k].item;
     }
     for (int i = 0; i < 4; ++i) m.params[i] = i < c.n_floats ? (float)c.floats[i] : 0.0f;
     c.flops = cost * (double)m.size;
@@ -190,7 +196,7 @@ void map_run(const Call& c, const Team& team) {
                 p = place.of(m, operand);
             else if (by_rows && operand.step[inner] == 0) {
                 const char* value = place.of(m, operand);
-                if (filled[k] != value) fill(operand.item, p, value);
+                if (filled[k] != value) fill(operand.item, p, value, width < CHUNK ? width : CHUNK);
                 filled[k] = value;
             } else if (k)
                 gather(m, operand, place, n, p, false);

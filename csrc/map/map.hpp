@@ -46,6 +46,8 @@ struct Map {
 bool map_prepare(Call& c, const MapOp& op);
 // For ops that pick their Row themselves (cast): any dtypes.
 bool map_prepare(Call& c, int inputs, double cost, Row row);
+// For ops that show their arrays in other shapes: views[0] is the output.
+bool map_prepare(Call& c, int inputs, const View* const* views, double cost, Row row);
 void map_run(const Call& c, const Team& team);
 
 // Rows of float32: F is a function on vectors, tails are masked.
@@ -66,6 +68,18 @@ void row2(const float*, int64_t n, char* y_, const char* const* x_) {
     if (i < n) {
         const int k = (int)(n - i);
         store_n(y + i, F(load_n(a + i, k), load_n(b + i, k)), k);
+    }
+}
+template <vf (*F)(vf, vf, vf)>
+void row3(const float*, int64_t n, char* y_, const char* const* x_) {
+    float* y = reinterpret_cast<float*>(y_);
+    const float *a = reinterpret_cast<const float*>(x_[0]), *b = reinterpret_cast<const float*>(x_[1]);
+    const float* d = reinterpret_cast<const float*>(x_[2]);
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) storeu(y + i, F(loadu(a + i), loadu(b + i), loadu(d + i)));
+    if (i < n) {
+        const int k = (int)(n - i);
+        store_n(y + i, F(load_n(a + i, k), load_n(b + i, k), load_n(d + i, k)), k);
     }
 }
 // The same with attributes: F(x..., params).

@@ -6,6 +6,16 @@
 namespace quernel {
 namespace QUERNEL_ISA {
 
+namespace {
+
+struct Gather {
+    Nest outer, index, inner;  // axes before, of the indices, after; `from` of index steps through the indices
+    bool lines;                // one list of indices for rows of contiguous elements
+    int64_t rows, count;       // of y; indices
+};
+
+}  // namespace
+
 bool gather_prepare(Call& c) {
     if (c.n_in != 2 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected x, indices, one output and an axis");
     const View &x = c.in[0], &indices = c.in[1], &y = c.out[0];
@@ -20,6 +30,14 @@ bool gather_prepare(Call& c) {
                                                     : x.shape[d - indices.rank + 1];
         if (y.shape[d] != n) return refuse(c, "y has another shape");
     }
+    const int after = x.rank - axis - 1;
+    Gather& g = c.as<Gather>();
+    g.outer = axes_nest(y, 0, x, 0, axis);
+    g.index = axes_nest(y, axis, indices, 0, indices.rank);
+    g.inner = nest_of(after, x.shape + axis + 1, y.stride + axis + indices.rank, x.stride + axis + 1);
+    g.count = indices.size();
+    g.rows = g.outer.size() * g.count;
+    g.lines = axis == 0 && indices.rank == 1 && g.inner.rank == 1 && g.inner.to[0] == 1 && g.inner.from[0] == 1;
     c.bytes = 2.0 * y.size() * item_size(y.dtype);
     c.ranks = worth(c, y.size() / 256 + 1);
     return true;
@@ -27,20 +45,61 @@ bool gather_prepare(Call& c) {
 
 namespace {
 
+// n contiguous elements of four bytes or more; whole vectors and a masked one, because a call of memcpy costs more than
+// the elements of a short row.
+template <class T>
+QUERNEL_INLINE void move_line(T* to, const T* from, int64_t n) {
+    if constexpr (sizeof(T) < 4) {
+        __builtin_memcpy(to, from, (size_t)n * sizeof(T));
+    } else {
+        const int64_t words = n * (int64_t)(sizeof(T) / 4);
+        float* y = reinterpret_cast<float*>(to);
+        const float* x = reinterpret_cast<const float*>(from);
+        int64_t i = 0;
+        for (; i + VL <= words; i += VL) storeu(y + i, loadu(x + i));
+        if (i < words) store_n(y + i, load_n(x + i, (int)(words - i)), (int)(words - i));
+    }
+}
+
+// axis 0, rows contiguous.
+template <class T, class I>
+void gather_lines(const Call& c, const Team& team) {
+    const Gather& g = c.as<Gather>();
+    const View &x = c.in[0], &indices = c.in[1];
+    const int64_t n = x.shape[0], width = g.inner.shape[0];
+    const ptrdiff_t x_row = x.stride[0], y_row = g.index.to[0], step = g.index.from[0];
+    const I* const index = indices.as<const I>();
+    const T* const from = reinterpret_cast<const T*>(x.data);
+    T* const to = reinterpret_cast<T*>(c.out[0].data);
+    const Range rows = split(g.rows, team);
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+        int64_t i = (int64_t)index[r * step];
+        if (i < 0) i += n;
+        if (i < 0 || i >= n)
+            *team.bad_index = 1;
+        else
+            move_line(to + r * y_row, from + i * x_row, width);
+    }
+}
+
 template <class T>
 void gather_typed(const Call& c, const Team& team) {
+    const Gather& g = c.as<Gather>();
     const View &x = c.in[0], &indices = c.in[1], &y = c.out[0];
-    const int axis = (int)c.ints[0], after = x.rank - axis - 1;
-    const int64_t n = x.shape[axis], count = indices.size();
-    const Nest outer = axes_nest(y, 0, x, 0, axis), index = axes_nest(y, axis, indices, 0, indices.rank);
-    const Nest inner = nest_of(after, x.shape + axis + 1, y.stride + axis + indices.rank, x.stride + axis + 1);
+    if (g.lines)
+        return indices.dtype == I64   ? gather_lines<T, int64_t>(c, team)
+               : indices.dtype == I32 ? gather_lines<T, int32_t>(c, team)
+                                      : gather_lines<T, uint8_t>(c, team);
+    const int axis = (int)c.ints[0];
+    const int64_t n = x.shape[axis], count = g.count;
+    const Nest& inner = g.inner;
     const bool one_row = inner.rank == 1;
     const int64_t width = inner.size();
     T* const to = reinterpret_cast<T*>(y.data);
     const T* const from = reinterpret_cast<const T*>(x.data);
-    const Range rows = split(outer.size() * count, team);
+    const Range rows = split(g.rows, team);
     if (rows.begin >= rows.end) return;
-    Odometer block(outer, axis, rows.begin / count), at(index, indices.rank, rows.begin % count);
+    Odometer block(g.outer, axis, rows.begin / count), at(g.index, indices.rank, rows.begin % count);
     for (int64_t r = rows.begin; r < rows.end; ++r) {
         int64_t i = index_at(indices, at.from);
         if (i < 0) i += n;

@@ -9,22 +9,6 @@ namespace QUERNEL_ISA {
 
 namespace {
 
-bool prepare(Call& c, int floats) {
-    if (c.n_in != 1 || c.n_out != 1) return refuse(c, "expected one value and one target");
-    if (c.n_floats != floats) return refuse(c, "expected another number of attributes");
-    const View &value = c.in[0], &target = c.out[0];
-    if (value.dtype != target.dtype) return refuse(c, "value and target differ in dtype");
-    if (value.rank > target.rank) return refuse(c, "value does not broadcast to target");
-    for (int d = 0; d < value.rank; ++d) {
-        const int64_t n = value.shape[value.rank - 1 - d];
-        if (n != 1 && n != target.shape[target.rank - 1 - d]) return refuse(c, "value does not broadcast to target");
-    }
-    c.flops = (double)target.size();
-    c.bytes = 3.0 * target.size() * item_size(target.dtype);
-    c.ranks = worth(c, target.size() / 1024 + 1);
-    return true;
-}
-
 Nest nest_of_call(const Call& c) {
     const View &value = c.in[0], &target = c.out[0];
     ptrdiff_t from[MAX_RANK];
@@ -35,9 +19,26 @@ Nest nest_of_call(const Call& c) {
     return nest_of(target.rank, target.shape, target.stride, from);
 }
 
+bool prepare(Call& c, int floats) {
+    if (c.n_in != 1 || c.n_out != 1) return refuse(c, "expected one value and one target");
+    if (c.n_floats != floats) return refuse(c, "expected another number of attributes");
+    const View &value = c.in[0], &target = c.out[0];
+    if (value.dtype != target.dtype) return refuse(c, "value and target differ in dtype");
+    if (value.rank > target.rank) return refuse(c, "value does not broadcast to target");
+    for (int d = 0; d < value.rank; ++d) {
+        const int64_t n = value.shape[value.rank - 1 - d];
+        if (n != 1 && n != target.shape[target.rank - 1 - d]) return refuse(c, "value does not broadcast to target");
+    }
+    c.as<Nest>() = nest_of_call(c);
+    c.flops = (double)target.size();
+    c.bytes = 3.0 * target.size() * item_size(target.dtype);
+    c.ranks = worth(c, target.size() / 1024 + 1);
+    return true;
+}
+
 template <class T, class F>
 void update(const Call& c, const Team& team, const F& f) {
-    const Nest nest = nest_of_call(c);
+    const Nest& nest = c.as<Nest>();
     const int inner = nest.rank - 1;
     const int64_t n = nest.shape[inner];
     const ptrdiff_t to = nest.to[inner], from = nest.from[inner];
@@ -92,7 +93,7 @@ struct Subtract {
 
 bool assign_prepare(Call& c) { return prepare(c, 0); }
 void assign_run(const Call& c, const Team& team, char*) {
-    move_elements(nest_of_call(c), item_size(c.out[0].dtype), c.out[0].data, c.in[0].data, team);
+    move_elements(c.as<Nest>(), item_size(c.out[0].dtype), c.out[0].data, c.in[0].data, team);
 }
 
 bool assign_add_prepare(Call& c) { return prepare(c, 0) && (c.out[0].dtype != B8 || refuse(c, "expected numbers")); }
