@@ -56,7 +56,7 @@ def test_an_interrupt_waits_for_the_step():
         signals_after(after)
         with pytest.raises(KeyboardInterrupt):
             m.fit(X, Y, batch_size=4, epochs=1000, verbose=0)
-        assert after <= time.perf_counter() - start < after + 0.05 + 0.2
+        assert after <= time.perf_counter() - start < after + 0.05 + 1.0
         assert m.whole() and float(m.first) >= 1
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     m.pause = 0.0
@@ -71,7 +71,7 @@ def test_an_interrupt_stops_many_steps_in_one_call():
     signals_after(0.5)
     with pytest.raises(KeyboardInterrupt):
         m.fit(big, big[:, :1], batch_size=1, epochs=1000, verbose=0, shuffle=False)
-    assert 0.5 <= time.perf_counter() - start < 0.5 + 0.35
+    assert 0.5 <= time.perf_counter() - start < 0.5 + 1.0
     assert m.whole()
 
 
@@ -151,7 +151,7 @@ def test_interrupt_of_a_process(callbacks):
         start = time.perf_counter()
         process.send_signal(signal.SIGINT)
         line = process.stdout.readline()
-        assert line == "stopped True\n" and time.perf_counter() - start < 0.4
+        assert line == "stopped True\n" and time.perf_counter() - start < 1.0
         assert process.wait(10) == 0
     finally:
         process.kill()

@@ -39,6 +39,7 @@ class CallbackList(Callback):
             self._history = History()
             self.callbacks.append(self._history)
         self._listening = {}
+        self._hooks = {}
         if model is not None:
             self.set_model(model)
         self.set_params(params)
@@ -47,6 +48,7 @@ class CallbackList(Callback):
         """Adds a callback at the end."""
         self.callbacks.append(callback)
         self._listening.clear()
+        self._hooks.clear()
 
     def set_params(self, params):
         self.params = params
@@ -77,12 +79,13 @@ class CallbackList(Callback):
         `begin` and `end` are called for every batch. Where only progress bars listen, these are None and `timed` is
         to be called now and then, and after the last batch.
         """
+        if kind in self._hooks:
+            return self._hooks[kind]
         names = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
         every = [any(not _is_by_time(c, name) for c in self._listeners(name)) for name in names]
         begin, end = (getattr(self, name) if self._listeners(name) else None for name in names)
-        if any(every):
-            return begin, end, None
-        return None, None, end
+        found = self._hooks[kind] = (begin, end, None) if any(every) else (None, None, end)
+        return found
 
     def _batch(self, hook, batch, logs):
         listeners = self._listeners(hook)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import dtypes, kernels, tree
 from ..kernels.kernel import as_array
-from ..plan.rows import Rows
+from ..plan import Function, Rows
 from ..random.seed_generator import draw_seed
 from ..tensor import Tensor
 
@@ -182,6 +182,7 @@ class ArrayPart:
         return done, result
 
 
+@Function
 def permutation(n):
     """The numbers 0 .. n - 1 in random order, by the global generator."""
     return kernels.random_permutation(draw_seed(), n=n)
