@@ -1,0 +1,143 @@
+"""The peers, the settings that are tried for each, and the processes they run in."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from models import make_arrays, referee
+
+HERE = Path(__file__).resolve().parent
+
+
+class Peer(NamedTuple):
+    """module: its peer_*.py. variants: for networks of dense layers; conv: for those with convolutions (none: not run).
+
+    python: which --python it runs on.
+    """
+
+    module: str
+    python: str
+    variants: tuple
+    conv: tuple
+
+    def variants_for(self, model):
+        return self.conv if model.has_conv else self.variants
+
+
+COMPILED = ("compile,foreach", "compile,foreach,cpp", "reduce,foreach", "autotune,foreach")
+PEERS = {
+    "quernel fit": Peer("quernel", "quernel", ("fit",), ("fit",)),
+    "quernel train_on_batch": Peer("quernel", "quernel", ("train_on_batch",), ("train_on_batch",)),
+    "quernel function": Peer("quernel", "quernel", ("function",), ("function",)),
+    "torch": Peer("torch", "torch", ("loop", "foreach", "fused"), ("foreach", "fused")),
+    "torch channels_last": Peer("torch", "torch", (), ("channels_last,foreach", "channels_last,fused")),
+    "torch.compile": Peer("torch", "torch", COMPILED, COMPILED + tuple(f"channels_last,{v}" for v in COMPILED)),
+    "jax": Peer("jax", "jax", ("step", "step,sync"), ("step,window", "step,shape", "step,shape,sync")),
+    "jax scan": Peer("jax", "jax", ("scan",), ("scan,window", "scan,shape")),
+    "keras": Peer("keras", "keras", ("jit,single", "nojit,single", "jit,many", "nojit,many"),
+                  ("jit,single", "nojit,single", "jit,many", "nojit,many")),
+}  # fmt: skip
+
+
+class Missing(Exception):
+    """The peer cannot be imported by its Python."""
+
+
+class Worker:
+    """One peer with one model in a process of its own.
+
+    Args:
+        peer: a key of PEERS.
+        variant: its settings.
+        model: a Model.
+        arrays: path of the .npz with the data and the initial weights.
+        threads: how many.
+        pythons: {"torch": path, ...}; sys.executable where it has none.
+
+    Raises:
+        Missing: a package is not there.
+        RuntimeError: the process died; with the end of its output.
+    """
+
+    def __init__(self, peer, variant, model, arrays, threads, pythons):
+        self.peer, self.variant, self.model = peer, variant, model
+        program = pythons.get(PEERS[peer].python, sys.executable)
+        command = [program, "worker.py", PEERS[peer].module, variant, model.name, str(arrays), str(threads)]
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
+        self.process = subprocess.Popen(command, cwd=HERE, text=True, bufsize=1, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.log,
+                                        env={**os.environ, "OMP_NUM_THREADS": str(threads)})  # fmt: skip
+        answer = self.answer()
+        if "missing" in answer:
+            self.close()
+            raise Missing(answer["missing"])
+        self.version = answer["version"]
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            self.log.seek(0)
+            raise RuntimeError(f"{self.peer} ({self.variant}) on {self.model.name} died:\n{self.log.read()[-3000:]}")
+        return json.loads(line)
+
+    def ask(self, **request):
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def step_time(self, epochs):
+        """Seconds of a step in a block of some epochs, from the initial weights."""
+        return self.ask(do="train", epochs=epochs)["seconds"] / (epochs * self.model.batches)
+
+    def epochs_for(self, seconds):
+        """How many epochs take about so long."""
+        epochs = 1
+        while True:
+            took = self.step_time(epochs) * epochs * self.model.batches
+            if took > seconds / 4:
+                return max(1, round(epochs * seconds / took))
+            epochs *= 4
+
+    def loss(self, x, y, directory):
+        """The referee's loss after one epoch in order."""
+        path = Path(directory) / "trained.npz"
+        self.ask(do="weights", file=str(path))
+        with np.load(path) as file:
+            return referee(self.model, x, y, [file[f"arr_{i}"] for i in range(len(file.files))])
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+
+def save_arrays(model, directory):
+    """Writes the model's arrays; returns (path, x, y)."""
+    x, y, weights = make_arrays(model)
+    path = Path(directory) / f"{model.name}.npz"
+    np.savez(path, x=x, y=y, **{f"w{i:02}": w for i, w in enumerate(weights)})
+    return path, x, y
+
+
+def best_worker(peer, model, arrays, threads, pythons, tried, only_first=False):
+    """A Worker with the fastest variant; notes {variant: microseconds} in `tried`."""
+    best, best_time = None, float("inf")
+    variants = PEERS[peer].variants_for(model)
+    for variant in variants[:1] if only_first else variants:
+        worker = Worker(peer, variant, model, arrays, threads, pythons)
+        if only_first or len(variants) == 1:
+            return worker
+        epochs = worker.epochs_for(0.2)
+        took = min(worker.step_time(epochs) for _ in range(3))  # other load only adds
+        tried[variant] = round(1e6 * took, 1)
+        if took < best_time:
+            worker, best, best_time = best, worker, took
+        if worker:
+            worker.close()
+    return best
