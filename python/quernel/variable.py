@@ -24,9 +24,21 @@ class Reader(Tensor):
         self._variable = variable
         readers = variable._readers
         readers.add(weakref.ref(self, readers.discard))
+        if recording.count:
+            recorder = recording.current()
+            if recorder is not None:
+                recorder.keep((self,))
 
     def __array__(self, dtype=None, copy=None):
         return Tensor.__array__(self, dtype, True)  # a view would change with the variable
+
+    def _leave(self, array):
+        """Shows another array from now on."""
+        self._array = array
+        variable, self._variable = self._variable, None
+        if variable is not None:
+            mine = [reference for reference in variable._readers if reference() is self]
+            variable._readers.difference_update(mine)
 
 
 def derived(array, inputs):
@@ -37,6 +49,13 @@ def derived(array, inputs):
             if array is storage or array.base is storage:
                 return Reader(array, value._variable)
     return Tensor(array)
+
+
+def settle_readers():
+    """Gives all Tensors read from Variables memory of their own, as the next write would."""
+    for variable in list(recording.STORAGE.values()):
+        if variable._reader is not None or variable._readers:
+            variable._prepare_write()
 
 
 class Variable(Operators):
@@ -115,6 +134,8 @@ class Variable(Operators):
         return self.value
 
     def _cached_reader(self):
+        if recording.count and recording.current() is not None:
+            return self._new_reader()  # one that the step holds is told apart from the shared one
         reader = self._reader
         if reader is None:
             reader = self._reader = Reader(self._array, self)
@@ -270,6 +291,15 @@ class Variable(Operators):
             raise ValueError(f"constraint: expected a function or None, received {value!r}")
         self._constraint = value
         recording.bump(self)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_readers": set(), "_reader": None}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._array = self._array.copy()  # of a pickle, or of the original in a shallow copy
+        self._readers = set()
+        recording.STORAGE[id(self._array)] = self
 
     def __deepcopy__(self, memo):
         twin = memo[id(self)] = type(self)(self.value, trainable=self._trainable, name=self._name)

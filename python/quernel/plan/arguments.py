@@ -19,18 +19,24 @@ def describe(value, leaves):
     """
     kind = type(value)
     if kind is np.ndarray:
+        if not _plain(value):
+            value = as_array(value, "argument")
         leaves.append(value)
         return "array", value.shape, value.strides, value.dtype.num
     if kind is Rows:
         array = value.array
-        if type(array) is not np.ndarray or not array.dtype.isnative:
+        if type(array) is not np.ndarray or not _plain(array):
             value = Rows(_array(array), value.size)
             array = value.array
         leaves.append(value)
         return "rows", value.size, array.shape[1:], array.strides, array.dtype.num
     if isinstance(value, Tensor):
-        leaves.append(value)
         array, mask = value._array, getattr(value, "_keras_mask", None)
+        if kind is Reader and not array.flags.c_contiguous:  # a write to the Variable would give it other strides
+            array = kernels.copy(array)
+            leaves.append(array)
+        else:
+            leaves.append(value)
         key = "tensor", array.shape, array.strides, array.dtype.num
         return key if mask is None else (key, describe(mask, leaves))
     if kind is tuple or kind is list:
@@ -44,6 +50,18 @@ def describe(value, leaves):
     if isinstance(value, (np.ndarray, np.generic)) or (hasattr(value, "__dlpack__") and not hasattr(value, "_array")):
         return describe(_array(value), leaves)
     return Identity(value)
+
+
+def _plain(array):
+    """Whether native code reads the memory as it is: numbers in this machine's byte order, strides of whole elements."""
+    dtype = array.dtype
+    if dtype.num > 12 or not dtype.isnative:
+        return False
+    item = dtype.itemsize
+    for stride in array.strides:
+        if stride % item:
+            return False
+    return True
 
 
 def _array(value):

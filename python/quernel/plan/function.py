@@ -1,18 +1,21 @@
 """Function: a Python step that runs twice while it is recorded, and then as a plan."""
 
 import collections
+import copy
 import functools
+import types
 
 import numpy as np
 
 from .. import autograd, kernels, recording, tree
 from ..operation import any_symbolic, in_spec_scope
 from ..recording import RecordingError
-from ..tensor import as_tensor
+from ..tensor import Tensor, as_tensor
+from ..variable import Reader, settle_readers
 from . import check, summary
 from .arguments import array_of, describe, fill, first_step
 from .plan import BadIndex, Plan
-from .recorder import Recorder
+from .recorder import OUTSIDE, Recorder
 from .rows import Rows
 from .trace import Trace, difference
 
@@ -75,8 +78,24 @@ class Function:
         return "\n\n".join(summary.text(plan, self.name) for plan in self.plans) or f"{self.name}: no plan yet"
 
     def __get__(self, instance, owner=None):
-        """A method: each instance has plans of its own, because `self` is an argument like any other object."""
-        return self if instance is None else functools.partial(self, instance)
+        """A method: each instance has a Function, and so plans, of its own, which go when it goes."""
+        if instance is None:
+            return self
+        own = getattr(instance, "__dict__", None)
+        if own is None:
+            return functools.partial(self, instance)
+        key = f"recorded {getattr(self.python, '__qualname__', self.name)}"
+        bound = own.get(key)
+        if bound is None or getattr(bound.python, "__self__", None) is not instance:  # of the original, in a copy
+            bound = own[key] = Function(types.MethodType(self.python, instance), self.name)
+            bound.profiled = self.profiled
+        return bound
+
+    def __deepcopy__(self, memo):
+        return Function(copy.deepcopy(self.python, memo), self.name)
+
+    def __reduce__(self):
+        return Function, (self.python, self.name)
 
     def __call__(self, *args, **kwargs):
         return self.loop((args, kwargs) if kwargs else args, named=bool(kwargs))[1]
@@ -104,7 +123,7 @@ class Function:
             IndexError, ValueError: what the step raises; from the third step on the state is as before the step.
         """
         leaves = []
-        key = describe(args, leaves)
+        key = named, describe(args, leaves)
         if autograd.tapes() or in_spec_scope() or (recording.count and recording.current() is not None):
             return self._inline(args, named, into)
         entry = self._entries.get(key)
@@ -124,7 +143,7 @@ class Function:
                 return check.checked_run(plan, lambda: self._call(_first(args, leaves), named), leaves, flat, self.name)
             return plan.run(leaves, steps, seconds, flat)
         except BadIndex as bad:
-            self._explain(plan, args, named, leaves, bad.done, steps)
+            self._explain(entry, plan, args, named, leaves, bad.done, steps)
 
     def _inline(self, args, named, into):
         """Plain Python: the calls reach the tapes, or the recorder of another Function, around this one."""
@@ -140,11 +159,16 @@ class Function:
         return entry
 
     def _record(self, entry, args, named, leaves, into):
-        recorder = Recorder(arrays := first_step(leaves))
+        settle_readers()
+        watched = [root.what for trace in entry.firsts for root in trace.roots if root.kind is OUTSIDE]
+        recorder = Recorder(arrays := first_step(leaves), watched)
         filled = fill(args, iter(arrays))
+        recorder.keep(leaf for leaf in tree.flatten(filled) if type(leaf) is Tensor)
         with recording.use(recorder):
             result = self._call(filled, named)
-            trace = Trace(recorder, result)
+        del filled
+        result = tree.map_structure(_another, result)  # a Tensor of the step that still lives is held by somebody
+        trace = Trace(recorder, result)
         self._recordings += 1
         first = entry.take_first()
         if first is None:
@@ -165,7 +189,7 @@ class Function:
                 )
         return _store(result, into)
 
-    def _explain(self, plan, args, named, leaves, done, steps):
+    def _explain(self, entry, plan, args, named, leaves, done, steps):
         """Runs the bad step in Python for its message, puts the state back, raises with the number of the step."""
         saved = [(v, kernels.copy(v._array)) for v in plan.written]
         try:
@@ -174,6 +198,8 @@ class Function:
             where = f"{self.name}: step {done} of {steps}: " if steps > 1 else ""
             raise type(error)(f"{where}{error}") from None
         finally:
+            if plan.program.alive:  # Python now holds Tensors that the plan knows nothing of
+                entry.plans.remove(plan)
             for variable, before in saved:
                 kernels.assign(variable._prepare_write(), before)
         raise IndexError(f"{self.name}: step {done}: an index is out of range")
@@ -184,6 +210,18 @@ def _tensor(leaf):
     if type(leaf) is Rows:
         return as_tensor(leaf.at(0))
     return as_tensor(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
+
+
+def _another(leaf):
+    """A second Tensor with the values of a first."""
+    if not isinstance(leaf, Tensor):
+        return leaf
+    own = type(leaf) is not Reader or leaf._variable is None
+    tensor = Tensor(leaf._array) if own else Reader(leaf._array, leaf._variable)
+    for name in ("_keras_mask", "_keras_logits", "_keras_logits_of"):
+        if hasattr(leaf, name):
+            setattr(tensor, name, getattr(leaf, name))
+    return tensor
 
 
 def _first(args, leaves):

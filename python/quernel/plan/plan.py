@@ -3,6 +3,7 @@
 from .. import tree
 from ..kernels.kernel import empty
 from ..tensor import Tensor
+from ..variable import Reader
 from .arguments import advance_of, array_of
 from .native import NativeEngine, can_run
 from .program import Program
@@ -67,7 +68,9 @@ class Plan:
         if self._alive and done:
             for reference, position in self._alive:
                 tensor = reference()
-                if tensor is not None:
+                if type(tensor) is Reader:
+                    tensor._leave(outs[position])
+                elif tensor is not None:
                     tensor._array = outs[position]
         if bad:
             raise BadIndex(done)
@@ -76,7 +79,7 @@ class Plan:
 
 def _wrapper(program):
     """A function that gives the step's result from the list of output arrays."""
-    leaves, result = program.leaves, program.result
+    leaves, result = program.leaves, program.form
 
     def leaf(kind, value, outs):
         return value if kind is VALUE else Tensor(outs[value]) if kind is TENSOR else outs[value]
@@ -95,5 +98,4 @@ def _wrapper(program):
     if type(result) in (tuple, list) and flat:
         make = type(result)
         return lambda outs: make([leaf(kind, value, outs) for kind, value in leaves])
-    form = tree.map_structure(lambda _: None, result)
-    return lambda outs: tree.pack(form, [leaf(kind, value, outs) for kind, value in leaves])
+    return lambda outs: tree.pack(result, [leaf(kind, value, outs) for kind, value in leaves])

@@ -46,7 +46,7 @@ class Program:
         positions = iter(range(len(self.outputs)))
         self.leaves = [(k, v) if k is VALUE else (k, next(positions)) for k, v in trace.leaves]
         self.alive = [(reference, next(positions)) for reference, _ in alive]
-        self.result = trace.result
+        self.form = trace.form
         self.arguments = sorted(root.what for root in self.roots.values() if root.kind is ARGUMENT)
         for rule in rewrite.REWRITES:
             rule(self)
@@ -96,20 +96,32 @@ class Program:
         return list(found.values())
 
     def _abort(self):
-        """Gathers check indices: a second one with the same indices finds nothing new."""
-        seen, last = set(), -1
+        """The last call that may find a bad index, and the state written until then: a second check finds nothing new."""
+        checked, writes, last = set(), {}, -1
         for i, (op, _) in enumerate(self.calls):
             if op.kernel.name in FLAGGING:
                 indices = next(r for r in op.reads() if r.dtype.kind in "iu" and r is not _skip(op))
-                if indices not in seen:
+                check = indices, writes.get(indices.root, 0), _limit(op)
+                if check not in checked:
                     last = i
-                seen.add(indices)
+                checked.add(check)
+            for ref in op.written:
+                writes[ref.root] = writes.get(ref.root, 0) + 1
         undo = {}
         for op, _ in self.calls[: last + 1]:
             for ref in op.written:
                 if self.roots[ref.root].kind in (VARIABLE, OUTSIDE):
                     undo[ref.root] = self.roots[ref.root].bytes
         return last, list(undo.items())
+
+
+def _limit(op):
+    """What the indices of a call have to stay below, and whether negative ones count from the end."""
+    if op.kernel.name == "gather":
+        return op.inputs[0].shape[op.attrs["axis"]], True
+    if op.kernel.name == "scatter_add":
+        return op.attrs["shape"][op.attrs["axis"]], True
+    return op.inputs[-1].shape[-1], False
 
 
 def _skip(op):

@@ -8,6 +8,7 @@ memory than running, and whatever still lives at the end is held by somebody.
 
 import sys
 import weakref
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -106,6 +107,26 @@ def root_array(array):
     return array
 
 
+def fingerprint(array):
+    """A number that changes with an array's values; of a large one only some are looked at."""
+    if array.nbytes > _LARGE:
+        array = (
+            array.reshape(-1)[:: array.size // 65536] if array.flags.c_contiguous else array[:: -(-len(array) // 64)]
+        )
+    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data if array.ndim else array.tobytes())
+
+
+_LARGE = 1 << 24
+
+
+def _changed(root):
+    return recording.RecordingError(
+        f"NumPy or Python changed an array from outside while a step that uses it was recorded, and a plan would not: "
+        f"{root.what.dtype} of shape {root.what.shape}, used in {root.line}. Keep what changes in a Variable, pass it "
+        f"as an argument, or run the step in Python: compile(run_eagerly=True)"
+    )
+
+
 def user_line():
     """file:line in function, of the innermost frame outside of quernel."""
     frame = sys._getframe(1)
@@ -122,6 +143,7 @@ class Recorder:
 
     Args:
         arguments: arrays that are roots of their own (see `alias`), the step's arguments in order.
+        watched: arrays from outside whose values NumPy must not change before the step first uses them.
 
     Attributes:
         ops: list of Op. roots: list of Root, by number.
@@ -129,7 +151,7 @@ class Recorder:
         tensors: weak references to the Tensors that recorded ops returned.
     """
 
-    def __init__(self, arguments):
+    def __init__(self, arguments, watched=()):
         self.ops = []
         self.roots = []
         self.touched = {}
@@ -138,6 +160,8 @@ class Recorder:
         self._numbers = {}  # id(root array) -> number
         self._deaths = {}  # id -> weak reference that forgets the number when the array dies
         self._kept = []  # roots that are not results: alive until the recorder goes
+        self._watched = {id(array): fingerprint(array) for array in watched}
+        self._prints = {}  # number of a root from outside -> (array, fingerprint at its first use)
         for i, array in enumerate(arguments):
             self._add(ARGUMENT, array, i)
 
@@ -177,21 +201,48 @@ class Recorder:
                 number = self._add(MADE, root, made_by)
             else:
                 number = self._add(OUTSIDE, root, root, user_line())
+                self._see(number, root)
         offset = address_of(array) - self.roots[number].address
         return Ref(number, offset, array.shape, array.strides, array.dtype)
 
+    def _see(self, number, array):
+        seen = fingerprint(array)
+        self._prints[number] = array, seen
+        if self._watched.get(id(array), seen) != seen:
+            raise _changed(self.roots[number])
+
+    def check_outside(self):
+        """Raises where NumPy changed an array from outside during the step: a plan would not."""
+        for number, (array, seen) in self._prints.items():
+            if fingerprint(array) != seen:
+                raise _changed(self.roots[number])
+
+    def _write(self, array):
+        """An array that the call being noted has written."""
+        self._watched.pop(id(root_array(array)), None)
+        ref = self.ref(array)
+        self._prints.pop(ref.root, None)
+        if self.roots[ref.root].kind is ARGUMENT:
+            raise recording.RecordingError(
+                f"a step that is being recorded wrote into its argument {self.roots[ref.root].what}, in {user_line()}; "
+                f"write into a Variable, or into an array made outside of the step"
+            )
+        return ref
+
     def note(self, kernel, resolved, arrays, attrs, out, result):
         """Notes a call that has just been made."""
+        targets = ()
+        if kernel.updates:
+            named = [v for name, v in zip(kernel.inputs, arrays) if name in kernel.updates and v is not None]
+            targets = [v for value in named for v in (value if type(value) is list else (value,))]
+        elif out is not None:
+            targets = out if type(out) is tuple else (out,)
+        written = tuple(map(self._write, targets))
         inputs = [None if a is None else [self.ref(v) for v in a] if type(a) is list else self.ref(a) for a in arrays]
         index = len(self.ops)
-        outputs, written = (), ()
-        if kernel.updates:
-            named = [
-                value for name, value in zip(kernel.inputs, inputs) if name in kernel.updates and value is not None
-            ]
-            written = tuple(ref for value in named for ref in (value if type(value) is list else (value,)))
-        elif out is not None:
-            written = tuple(map(self.ref, out if type(out) is tuple else (out,)))
+        outputs = ()
+        if written:
+            pass
         elif kernel.view:
             self.ref(result, index)  # a copy (reshape of what is not contiguous) is a result as any other
             root = self.roots[self._numbers[id(root_array(result))]]
@@ -203,5 +254,5 @@ class Recorder:
         self.ops.append(Op(kernel, dict(attrs), resolved, inputs, outputs, written, user_line()))
 
     def keep(self, tensors):
-        """Notes the Tensors that an op returned."""
+        """Notes Tensors that the step made or got."""
         self.tensors.extend(map(weakref.ref, tensors))

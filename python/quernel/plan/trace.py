@@ -1,10 +1,14 @@
 """Trace: one finished recording of a step: its live calls, what it returns, what it depends on, and how two of them differ."""
 
+import gc
+import weakref
+
+import numpy as np
+
 from .. import backend, dtypes, recording, tree
 from ..kernels.kernel import _attribute_key
 from ..tensor import Tensor
-from ..variable import Reader
-from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE
+from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE, root_array
 
 TENSOR, ARRAY, VALUE = "tensor", "array", "value"
 FLAGGING = frozenset(  # kernels that may find an index out of range
@@ -14,16 +18,17 @@ FLAGGING = frozenset(  # kernels that may find an index out of range
 
 def world():
     """What every plan depends on: backend and instruction set, and the default float dtype."""
-    return backend._state.generation, dtypes.floatx()
+    return backend._state.backend, backend._state.isa, dtypes.floatx()
 
 
 class Trace:
     """What a Recorder saw.
 
     Attributes:
-        ops, roots: as recorded. result: the structure that the step returned.
+        ops, roots: as recorded. form: the structure that the step returned, with None for its leaves.
         leaves: for each leaf of the result (TENSOR | ARRAY, Ref) or (VALUE, object).
         alive: (weak reference to a Tensor made in the step that somebody still holds, Ref).
+        lasting: weak references to the arrays of results and of Tensors alive. written: roots that calls write in place.
         conditions: Conditions that a plan of it holds under.
         effects: numbers of the calls that change state or find bad indices; needed: those and what the results need.
     """
@@ -32,9 +37,12 @@ class Trace:
         self.roots = recorder.roots
         self.ops = recorder.ops
         self.built = recorder.built
-        self.result = result
+        self.form = tree.map_structure(lambda _: None, result)
         self.leaves = [self._leaf(recorder, leaf) for leaf in tree.flatten(result)]
-        self.alive = self._alive(recorder, result)
+        self.alive = self._alive(recorder)
+        self.lasting = self._lasting(result, self.alive)
+        self.written = {ref.root for op in self.ops for ref in op.written}
+        recorder.check_outside()
         self.conditions = Conditions(recorder.touched.values())
         self.effects = self._needed(())
         self.needed = self._needed([ref for kind, ref in self.leaves if kind is not VALUE])
@@ -44,19 +52,27 @@ class Trace:
     def _leaf(recorder, leaf):
         if isinstance(leaf, Tensor):
             return TENSOR, recorder.ref(leaf._array)
-        if hasattr(leaf, "__array_interface__") and hasattr(leaf, "nbytes"):
+        if isinstance(leaf, np.ndarray):
             return ARRAY, recorder.ref(leaf)
         return VALUE, leaf
 
     @staticmethod
-    def _alive(recorder, result):
-        returned = {id(leaf) for leaf in tree.flatten(result)}
-        alive = []
+    def _alive(recorder):
+        if any(reference() is not None for reference in recorder.tensors):
+            gc.collect(1)  # what only a cycle holds, nobody will read
+        found = {}
         for reference in recorder.tensors:
             tensor = reference()
-            if tensor is not None and id(tensor) not in returned and type(tensor) is not Reader:
-                alive.append((reference, recorder.ref(tensor._array)))
-        return alive
+            if tensor is not None and id(tensor) not in found:
+                found[id(tensor)] = reference, recorder.ref(tensor._array)
+        return list(found.values())
+
+    @staticmethod
+    def _lasting(result, alive):
+        """Weak references to the arrays of Tensors that outlive the step."""
+        tensors = [leaf for leaf in tree.flatten(result) if isinstance(leaf, Tensor)]
+        tensors += [tensor for tensor in (reference() for reference, _ in alive) if tensor is not None]
+        return [weakref.ref(root_array(tensor._array)) for tensor in tensors]
 
     def _needed(self, refs):
         """The numbers of the calls that write state, check indices, or make what `refs` show, and of all they need."""
@@ -120,8 +136,10 @@ def difference(first, second):
         if kind != other:
             return "the steps returned values of different kinds"
         if kind is VALUE:
-            if type(x) in (bool, int, float, str) and _attribute_key(x) != _attribute_key(y):
-                return f"the steps returned the Python values {x!r} and {y!r}"
+            if x is not y and (not isinstance(x, _COMPARED) or _value_key(x) != _value_key(y)):
+                return (
+                    f"the steps returned the Python values {x!r} and {y!r}, and a plan would return the second forever"
+                )
         else:
             found = pair.refs(x, y)
             if found:
@@ -169,12 +187,23 @@ class _Pairing:
         if a.kind is OUTSIDE:
             if a.what is b.what:
                 self.captured.add(y.root)
+            elif y.root in self.second.written:
+                return "an array made in Python during the step is written by the call"
+            elif any(reference() is b.what for reference in self.first.lasting):
+                return "the second step used a Tensor that Python kept from the first"
             elif a.what.dtype != b.what.dtype or a.what.tobytes() != b.what.tobytes():
                 return (
                     f"an array made in Python during the step had other values in the second step "
                     f"({_short(a.what)}, then {_short(b.what)})"
                 )
         return None
+
+
+_COMPARED = (bool, int, float, complex, str, bytes, range, slice, np.generic)
+
+
+def _value_key(value):
+    return value.dtype.str + value.tobytes().hex() if isinstance(value, np.generic) else _attribute_key(value)
 
 
 def _short(array):
