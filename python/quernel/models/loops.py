@@ -36,6 +36,7 @@ class Loops:
         validation_steps=None,
         validation_batch_size=None,
         validation_freq=1,
+        profile=False,
     ):
         """Trains the model for a number of epochs.
 
@@ -58,6 +59,7 @@ class Loops:
             validation_steps: batches of validation; by default one pass.
             validation_batch_size: as batch_size, for validation.
             validation_freq: validate every so many epochs, or after the epochs of a list.
+            profile: whether to measure each kernel call of the steps, for `plan_summary`.
 
         Returns:
             A History: `history` has a list of values for each metric.
@@ -76,7 +78,15 @@ class Loops:
             True
         """
         self._assert_compiled("fit")
+        if not isinstance(profile, bool):
+            raise ValueError(f"profile: expected True or False, received {profile!r}")
+        if profile and self.run_eagerly:
+            raise ValueError(
+                "profile: expected a model that runs plans, which are measured; compile it without run_eagerly"
+            )
         with lone_fit(self), Shield() as shield:
+            if profile:
+                steps_of(self).profile()
             if validation_split and validation_data is None:
                 (x, y, sample_weight), validation_data = split_validation((x, y, sample_weight), validation_split)
             ahead = not self.run_eagerly

@@ -40,6 +40,16 @@ class Steps:
         self.reset = make(_reset, "reset_metrics")
         self._zeroed = Zeroed(())
 
+    def functions(self, kind):
+        """The Functions that run a step: of kind "train", "test" or "predict"."""
+        anew = {"train": [self.train_anew], "test": [self.test_anew], "predict": []}[kind]
+        return [*getattr(self, kind), *anew]
+
+    def profile(self):
+        """Measures the kernel calls of training steps from now on."""
+        for function in self.functions("train"):
+            function.profile()
+
     def zeroed(self, variables):
         """The same object for the same Variables: one argument, and one plan."""
         known = self._zeroed
@@ -128,6 +138,8 @@ class Eager:
 
     def __call__(self, *args):
         return self.python(*tree.map_structure(_tensor, args))
+
+    plans = ()
 
     def loop(self, args, steps=1, seconds=0.0, into=None):
         """Runs one step: (1, its result, or None with `into`, whose first rows it gets)."""

@@ -8,11 +8,12 @@ from .. import metrics as metrics_module
 from .. import ops, optimizers, tree
 from ..autograd import GradientTape
 from ..dtypes import floatx, is_float
+from ..plan import summary as plan_table
 from .batches import unpack_x_y_sample_weight
 from .compile_loss import CompileLoss
 from .compile_metrics import CompileMetrics
 from .loops import Loops
-from .steps import drop_steps, zeroed_by_reset
+from .steps import drop_steps, steps_of, zeroed_by_reset
 
 
 class Trainer(Loops):
@@ -182,6 +183,41 @@ class Trainer(Loops):
         if _takes_training(type(self).compute_loss):
             return self.compute_loss(x, y, y_pred, sample_weight, training=training)
         return self.compute_loss(x, y, y_pred, sample_weight)
+
+    def plan_summary(self, step="train", print_fn=None, trace=None):
+        """Prints what the recorded steps do: each kernel call with shape, work and ranks, the memory of the workspace,
+        and the numbers that are constants; times and rates too where fit(..., profile=True) or QUERNEL_PROFILE=1
+        measured them.
+
+        Args:
+            step: "train", "test" or "predict".
+            print_fn: what prints the text; default `print`.
+            trace: name of a file for the measured calls, as JSON for chrome://tracing; of the plan with the most runs.
+
+        Raises:
+            ValueError: another step; a trace without a profile.
+
+        Example:
+            >>> import quernel as qn
+            >>> model = qn.Sequential([qn.layers.Input((2,)), qn.layers.Dense(1)])
+            >>> model.compile("sgd", "mse")
+            >>> _ = model.fit(qn.ones((96, 2)), qn.ones((96, 1)), epochs=2, verbose=0)
+            >>> model.plan_summary(print_fn=lambda text: print(text.splitlines()[0]))
+            train_step: 17 calls, native engine, 4 runs
+        """
+        if step not in ("train", "test", "predict"):
+            raise ValueError(f"plan_summary: step: expected 'train', 'test' or 'predict', received {step!r}")
+        functions = steps_of(self).functions(step)
+        plans = [(function.name, plan) for function in functions for plan in function.plans]
+        texts = [plan_table.text(plan, name) for name, plan in plans]
+        if not texts:
+            texts.append(f"{step}: no plan yet: a step is recorded twice, and runs as a plan from the third on")
+        (print_fn or print)("\n\n".join(texts))
+        if trace is not None:
+            if not plans:
+                raise ValueError("plan_summary: trace: expected a plan; run more steps first")
+            name, plan = max(plans, key=lambda pair: pair[1].runs)
+            plan_table.write_trace(plan, trace, name)
 
     # --- one step
 

@@ -1,0 +1,85 @@
+"""plan_summary: what it says of a plan, with and without a profile."""
+
+import json
+
+import numpy as np
+import pytest
+
+import quernel as qn
+
+
+@pytest.fixture
+def model():
+    layers = qn.layers
+    model = qn.Sequential(
+        [layers.Input((8,)), layers.Dense(5, activation="relu"), layers.Dense(3, activation="softmax")]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def data(n=64):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, 8)).astype("float32"), rng.integers(0, 3, n)
+
+
+def table(model, **arguments):
+    texts = []
+    model.plan_summary(print_fn=texts.append, **arguments)
+    return texts[0]
+
+
+def test_before_there_is_a_plan(model):
+    assert "no plan yet" in table(model)
+    with pytest.raises(ValueError, match="expected 'train', 'test' or 'predict', received 'fit'"):
+        table(model, step="fit")
+
+
+def test_calls_work_memory_and_constants(model):
+    model.fit(*data(), batch_size=16, verbose=0)
+    text = table(model)
+    lines = text.splitlines()
+    assert lines[0].startswith("train_step: ") and "2 runs" in lines[0]
+    dense = next(line.split() for line in lines if line.startswith("dense_forward"))
+    assert dense[1:3] == ["16x5", f"{2 * 16 * 8 * 5 / 1e6:.3f}"]
+    assert "us" not in lines[1].split()
+    assert any(line.startswith("workspace: ") for line in lines)
+    assert "  adam_update: beta_1=0.9" in lines
+    assert any(line.startswith("  divide: 16.0 (constant") or "16.0 (read where it is" in line for line in lines)
+
+
+def test_workspace_numbers(model):
+    model.fit(*data(), batch_size=16, verbose=0)
+    from quernel.models.steps import steps_of
+
+    layout = steps_of(model).train.rows.plans[0].engine.layout
+    assert 0 < layout.bound <= layout.size < layout.separate
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_a_profile_sorts_by_time(model, tmp_path, backend):
+    with qn.backend.use_backend(backend):
+        model.fit(*data(), batch_size=16, epochs=2, verbose=0, profile=True)
+        path = tmp_path / "trace.json"
+        text = table(model, trace=path)
+    lines = text.splitlines()
+    assert lines[1].split()[-3:] == ["us", "share", "rate"]
+    shares = [float(line.split("%")[0].split()[-1]) for line in lines[2:] if "%" in line]
+    assert shares == sorted(shares, reverse=True)
+    assert abs(sum(shares) - 100) < 3
+    events = json.loads(path.read_text())["traceEvents"]
+    assert len(events) == len(shares)
+    assert all(e["ph"] == "X" and e["dur"] >= 0 for e in events)
+    starts = [e["ts"] for e in events]
+    assert starts == sorted(starts)
+
+
+def test_a_trace_needs_a_profile(model, tmp_path):
+    model.fit(*data(), batch_size=16, verbose=0)
+    with pytest.raises(ValueError, match="profile=True"):
+        model.plan_summary(print_fn=str, trace=tmp_path / "trace.json")
+    with pytest.raises(ValueError, match="expected True or False, received 1"):
+        model.fit(*data(), profile=1)
+    model.compile("sgd", "mse", run_eagerly=True)
+    with pytest.raises(ValueError, match="run_eagerly"):
+        model.fit(*data(), profile=True)
