@@ -230,6 +230,9 @@ def _first(args, leaves):
 
 
 def _at(leaf, step):
+    """The array of a step; of a Variable's memory, which the step may write, a copy."""
+    if type(leaf) is Reader:
+        return kernels.copy(leaf._array)
     return leaf.at(step) if type(leaf) is Rows else array_of(leaf)
 
 
