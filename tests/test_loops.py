@@ -396,9 +396,21 @@ def test_predict_of_one_row_makes_no_callbacks(monkeypatch):
         np.testing.assert_array_equal(m.predict(X[:1], verbose=0), expected)
     np.testing.assert_array_equal(m.predict(X[:1].astype("float64"), verbose=0), expected)
     one = X[:1]
-    for x in (X, np.array(1.0), X[:0], one.astype("object"), one.astype(">f4"), one.astype("float16"), one.tolist()):
+    field = np.zeros(3, [("a", "int8"), ("x", "float32", (6,))])["x"]  # strides that are no multiples of 4
+    for x in (
+        X,
+        np.array(1.0),
+        X[:0],
+        one.astype("object"),
+        one.astype(">f4"),
+        one.astype("float16"),
+        one.tolist(),
+        field,
+    ):
         with pytest.raises(AssertionError):
             m.predict(x, verbose=0)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(m.predict(field, verbose=0), m.predict(field.copy(), verbose=0))
 
 
 # --- single batches

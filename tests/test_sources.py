@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import signal
 import threading
 import time
 
@@ -242,6 +243,25 @@ def test_the_thread_works_while_a_step_runs(always_ahead, monkeypatch):
     assert met[:5] == [False] * 5 and met[6:] == [True] * 6
 
 
+def test_data_sets_have_the_thread_too(always_ahead):
+    data, m = Batches(), model()
+    m.fit(data, epochs=2, verbose=0)
+    assert data.threads == {"MainThread", "quernel-prefetch"}
+    eager = model(run_eagerly=True)
+    eager.fit(Batches(), epochs=2, verbose=0)
+    assert digest(m) == digest(eager)
+
+
+def test_no_batch_is_lost_where_a_data_set_raises_stop_iteration():
+    class Bad(Batches):
+        def __getitem__(self, i):
+            return super().__getitem__(i) if i < 3 else next(iter([]))
+
+    for workers in (1, 2):
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            model().fit(Bad(workers=workers), verbose=0)
+
+
 def test_short_steps_start_none(monkeypatch):
     monkeypatch.setattr(epochs_module, "WORTH", 1e9)
     source = Watched()
@@ -335,6 +355,24 @@ def test_a_source_that_hangs_does_not_hold_an_error_back(always_ahead):
     with pytest.raises(ZeroDivisionError):
         model().fit(source(), callbacks=[Fail()], verbose=0)
     assert time.perf_counter() - start < 5
+    release.set()
+    wait_for_threads()
+
+
+def test_an_interrupt_while_a_batch_is_waited_for(always_ahead):
+    release = threading.Event()
+
+    def source():
+        for i, batch in enumerate(batches()):
+            if i == 9:
+                threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+                release.wait(20)
+            yield batch
+
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        model().fit(source(), verbose=0)
+    assert time.perf_counter() - start < 10
     release.set()
     wait_for_threads()
 

@@ -264,7 +264,7 @@ class Loops:
 
 
 def _is_one_batch(x):
-    return type(x) is np.ndarray and x.dtype in _QUICK and x.ndim > 0 and 0 < x.shape[0] <= 32
+    return type(x) is np.ndarray and x.ndim > 0 and 0 < x.shape[0] <= 32 and x.dtype in _QUICK and x.flags.c_contiguous
 
 
 def _joined(*outputs):

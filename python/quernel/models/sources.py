@@ -86,7 +86,11 @@ class DatasetBatches:
     def __iter__(self):
         n = len(self.source)  # on_epoch_end may change it
         numbers = permutation(n).tolist() if self.shuffle and n else range(n)
-        return map(self._get, numbers) if self.workers == 1 else self._by_workers(numbers)
+        return self._one_by_one(numbers) if self.workers == 1 else self._by_workers(numbers)
+
+    def _one_by_one(self, numbers):
+        for i in numbers:
+            yield self._get(i)
 
     def _by_workers(self, numbers):
         """The batches in order, made by threads: as many ahead as may wait, and as this epoch still asks for."""
