@@ -36,6 +36,7 @@ EVERY = [
     (L.Activation, {"activation": "silu"}, (2, 3), (2, 3)),
     (L.ReLU, {"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.5}, (2, 3), (2, 3)),
     (L.Softmax, {"axis": 1}, (2, 3, 4), (2, 3, 4)),
+    (L.Rescaling, {"scale": 2.0, "offset": [0.5, 1.0, -1.0]}, (2, 3), (2, 3)),
     (L.Dropout, {"rate": 0.5, "noise_shape": (None, 1), "seed": 1}, (2, 3), (2, 3)),
 ]  # fmt: skip
 
@@ -77,6 +78,28 @@ def test_integers_are_inputs_too():
     ):
         np.testing.assert_array_equal(layer(x).numpy(), layer(x.astype("float32")).numpy())
     assert L.Flatten()(x).dtype == "uint8" and L.Reshape((12,))(x).dtype == "uint8"
+
+
+def test_rescaling():
+    x = np.array([[0, 128, 255]], "uint8")
+    np.testing.assert_allclose(L.Rescaling(1 / 255)(x).numpy(), x / 255, rtol=1e-6)
+    y = L.Rescaling(scale=[1, 2, 3], offset=(0.5, 0, -1))(x)
+    assert y.numpy().tolist() == [[0.5, 256.0, 764.0]]
+    for bad in ("2", True, [1, None]):
+        with pytest.raises(ValueError, match="scale: expected a number or a list of numbers"):
+            L.Rescaling(bad)
+
+
+def test_uint8_images_are_gathered_as_they_are_and_scaled_in_the_step():
+    images = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 1), "uint8")
+    labels = np.arange(40) % 3
+    losses = []
+    for x, first in ((images, [L.Rescaling(1 / 255)]), (images.astype("float32") * np.float32(1 / 255), [])):
+        qn.utils.set_random_seed(4)
+        model = qn.Sequential([L.Input((6, 6, 1)), *first, L.Flatten(), L.Dense(3, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        losses.append(model.fit(x, labels, batch_size=8, epochs=3, verbose=0).history["loss"])
+    assert losses[0] == losses[1]
 
 
 def test_dense():

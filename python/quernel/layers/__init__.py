@@ -15,6 +15,7 @@ __getattr__, __dir__ = lazy(
         "merging": "Add Average Concatenate Maximum Minimum Multiply Subtract",
         "normalization": "BatchNormalization",
         "pooling": "AveragePooling2D GlobalAveragePooling2D GlobalMaxPooling2D MaxPooling2D",
+        "rescaling": "Rescaling",
         "reshaping": "Flatten Reshape",
     },
 )
