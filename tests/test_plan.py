@@ -1,5 +1,6 @@
 """Recorded steps: a plan computes, bit for bit, what the Python step computes, whatever is read, written and held."""
 
+import contextlib
 import re
 import sys
 
@@ -11,19 +12,16 @@ from quernel import ops
 from quernel.plan import Function, Rows
 from quernel.recording import RecordingError
 
-KINDS = [("native", isa) for isa in qn.backend.isas()] + [("numpy", None)]
+KINDS = [("native", isa, threads) for isa in qn.backend.isas() for threads in (1, 2, 3)] + [("numpy", None, 1)]
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind[1] or kind[0])
-def machine(request):
-    """Every instruction set, and the Python engine."""
-    backend, isa = request.param
-    with qn.backend.use_backend(backend):
-        if isa:
-            with qn.backend.use_isa(isa):
-                yield backend
-        else:
-            yield backend
+@pytest.fixture(params=KINDS, ids=lambda kind: f"{kind[1]}-{kind[2]}" if kind[1] else kind[0])
+def machine(request, sharing):
+    """Every instruction set on 1 to 3 threads, which share any work, however small; and the Python engine."""
+    backend, isa, threads = request.param
+    qn.set_num_threads(threads)
+    with qn.backend.use_backend(backend), qn.backend.use_isa(isa) if isa else contextlib.nullcontext():
+        yield backend
 
 
 def bits(*values):

@@ -83,3 +83,18 @@ def test_a_trace_needs_a_profile(model, tmp_path):
     model.compile("sgd", "mse", run_eagerly=True)
     with pytest.raises(ValueError, match="run_eagerly"):
         model.fit(*data(), profile=True)
+
+
+def test_a_call_that_numpy_makes_is_marked():
+    w = qn.Variable(np.arange(3.0), dtype="float64")
+
+    @qn.function
+    def step(x):
+        w.assign_add(qn.ops.cast(x, "float64"))
+        return qn.ops.sum(x)
+
+    for _ in range(3):
+        step(qn.ones((3,)))
+    text = step.summary()
+    assert "python engine" in text
+    assert "assign_add (numpy)" in text and "cast (numpy)" not in text

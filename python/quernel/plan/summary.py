@@ -14,9 +14,12 @@ PROFILE = os.environ.get("QUERNEL_PROFILE", "") not in ("", "0")
 
 
 class Row(NamedTuple):
-    """One call: kernel, the shape that it makes or updates, floating-point operations, bytes moved, ranks, seconds a run."""
+    """One call: kernel and who computes it, the shape that it makes or updates, floating-point operations, bytes moved, ranks,
+    seconds a run.
+    """
 
     name: str
+    backend: str
     shape: str
     flops: float
     bytes: float
@@ -34,7 +37,18 @@ def rows(plan):
         shape = "x".join(map(str, made[0].shape)) if made else ""
         if len(made) > 1:
             shape += f" +{len(made) - 1}"
-        result.append(Row(op.kernel.name, shape, flops, moved, ranks, epilogue, seconds / runs if runs else 0.0))
+        result.append(
+            Row(
+                op.kernel.name,
+                op.resolved.backend,
+                shape,
+                flops,
+                moved,
+                ranks,
+                epilogue,
+                seconds / runs if runs else 0.0,
+            )
+        )
     return result
 
 
@@ -62,7 +76,11 @@ def text(plan, title):
     head = f"{'call':<36} {'shape':<18} {'MFLOP':>9} {'MB':>8} {'ranks':>5}"
     lines.append(head + (f" {'us':>9} {'share':>6}  rate" if measured else ""))
     for row in table:
-        name = row.name + (" (outputs only)" if row.epilogue else "")
+        name = (
+            row.name
+            + (f" ({row.backend})" if row.backend != "native" else "")
+            + (" (outputs only)" if row.epilogue else "")
+        )
         line = f"{name:<36} {row.shape:<18} {row.flops / 1e6:>9.3f} {row.bytes / 1e6:>8.3f} {row.ranks:>5}"
         if measured:
             line += f" {1e6 * row.seconds:>9.2f} {row.seconds / measured:>6.1%}  {_rate(row)}"
