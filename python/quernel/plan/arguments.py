@@ -58,7 +58,7 @@ def _plain(array):
     if dtype.num > 12 or not dtype.isnative:
         return False
     item = dtype.itemsize
-    for stride in array.strides:
+    for stride in array.strides:  # noqa: SIM110, a generator costs 0.2 us a call
         if stride % item:
             return False
     return True
