@@ -12,7 +12,8 @@ namespace QUERNEL_ISA {
 
 using namespace window;
 
-constexpr int64_t GROUP = 64;  // channels a piece: whole cache lines, 4 vectors of 16
+constexpr int64_t GROUP = 64;   // channels a piece: whole cache lines, 4 vectors of 16
+constexpr int64_t AHEAD = 256;  // floats of x's rows prefetched ahead: 0.5 to 0.8 of the time; of dx's rows 1.1
 
 static int64_t groups(const Windows& g) { return (g.c + GROUP - 1) / GROUP; }
 static int64_t pieces(const Windows& g) { return g.tiled ? g.rows() : g.n * groups(g); }
@@ -110,6 +111,10 @@ void max_pool_dx_run(const Call& c, const Team& team, char*) {
                 if (t.two_by_two()) {
                     const float* p = image + g.big2.at(0, t.d.begin, t.h.begin, t.w.begin);
                     float* q = to + g.big.at(0, t.d.begin, t.h.begin, t.w.begin);
+                    for (int v = 0; v < 2 * V; ++v) {
+                        __builtin_prefetch(p + AHEAD + v * VL);
+                        __builtin_prefetch(p + g.big2.s[1] + AHEAD + v * VL);
+                    }
                     hand_out(same, p, q);
                     hand_out(same, p + g.big2.s[2], q + g.big.s[2]);
                     hand_out(same, p + g.big2.s[1], q + g.big.s[1]);
