@@ -97,7 +97,7 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
     Dot d;
     d.count = 1;
     d.a_m = p.a_m, d.a_k = p.a_k, d.b_k = p.b_k, d.c_m = c_m, d.old_m = p.old_m;
-    if (!pb && !pa) {
+    if (!pb && !pa && (p.k <= KC || p.a_k == 1)) {  // else a tile takes a cache line of A for every k: block by block
         d.m = p.m, d.n = p.n, d.k = p.k;
         d.a = p.a, d.b = p.b, d.c = c;
         if (epilogue) d.alpha = p.alpha, d.beta = p.beta, d.old = p.old, d.bias = p.bias, d.activation = p.activation;
