@@ -5,7 +5,7 @@ import pytest
 
 import quernel as qn
 from quernel import kernels as k
-from quernel.testing import engines
+from quernel.testing import assert_same_bits, engines
 
 ENGINES = engines()
 INF = np.inf
@@ -64,3 +64,26 @@ def test_errors():
         k.softmax_dx(x[:, :2], x)
     with pytest.raises(ValueError, match=r"softmax: axis: expected a value in \[0, 0\)"):
         k.softmax(np.float32(1))
+
+
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e.backend == "native"], ids=str)
+@pytest.mark.parametrize("n", range(1, 18))
+def test_rows_side_by_side_equal_rows_alone(engine, n):
+    """Many short rows run through the registers together; one row does not."""
+    rng = np.random.default_rng(n)
+    x, t, g = rng.standard_normal((3, 37, n)).astype("float32")
+    x[3, 0], x[4, -1], x[5, n // 2], x[6], x[7], x[8, 0] = np.nan, INF, -INF, -INF, 3e38, 3e38
+    label, dy = rng.integers(0, n, 37, dtype="int32"), g[:, 0]
+    calls = [("softmax", [x]), ("log_softmax", [x]), ("softmax_dx", [x, t]), ("log_softmax_dx", [x, t])]
+    calls = [(name, arrays, {}) for name, arrays in calls]
+    calls += [("argmax", [x], {"axis": -1}), ("argmin", [x], {"axis": -1})]
+    for logits in ({"from_logits": True}, {"from_logits": False}):
+        calls.append(("sparse_categorical_crossentropy", [label, x], logits))
+        calls.append(("sparse_categorical_crossentropy_dx", [dy, label, x], logits))
+        calls.append(("categorical_crossentropy", [t, x], logits))
+        calls.append(("categorical_crossentropy_dx", [dy, t, x], logits))
+    with engine:
+        for name, arrays, attributes in calls:
+            kernel = getattr(k, name)
+            alone = [kernel(*(a[i : i + 1] for a in arrays), **attributes) for i in range(37)]
+            assert_same_bits(kernel(*arrays, **attributes), np.concatenate(alone), name)

@@ -15,6 +15,21 @@ void categorical_crossentropy_run(const Call& c, const Team& team, char* scratch
     const auto& r = c.as<Rows<3>>();
     const bool logits = c.ints[0];
     float* loss = c.out[0].f32w();
+    const int n = (int)r.n;
+    if (is_short(r))
+        return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
+            vf t[SHORT], x[SHORT], e[SHORT];
+            read_columns(c.in[0].f32(), at[0], n, t);
+            read_columns(c.in[1].f32(), at[1], n, x);
+            if (logits) {
+                const vf m = fold_across<MaxF>(x, n), log_s = vlog(exp_sum_across(x, m, e, n));
+                for (int l = 0; l < n; ++l) t[l] = mul(t[l], sub(sub(x[l], m), log_s));
+            } else {
+                const vf total = fold_across<SumF>(x, n);
+                for (int l = 0; l < n; ++l) t[l] = mul(t[l], vlog(clip_probability(div(x[l], total))));
+            }
+            write_lanes(loss, at[2], rows, vneg(fold_across<SumF>(t, n)));
+        });
     for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t* at) {
         const float *t = row[0], *x = row[1];
         float sum;
@@ -46,6 +61,28 @@ void categorical_crossentropy_dx_run(const Call& c, const Team& team, char* scra
     const auto& r = c.as<Rows<4>>();
     const bool logits = c.ints[0];
     const float* dy = c.in[0].f32();
+    const int n = (int)r.n;
+    if (is_short(r))
+        return for_short_rows<4>(r, team, [&](const auto& at, int rows) {
+            vf t[SHORT], x[SHORT], u[SHORT];
+            read_columns(c.in[1].f32(), at[0], n, t);
+            read_columns(c.in[2].f32(), at[1], n, x);
+            const vf g = read_lanes(dy, at[2]);
+            if (logits) {
+                const vf s = exp_sum_across(x, fold_across<MaxF>(x, n), u, n), total = fold_across<SumF>(t, n);
+                for (int l = 0; l < n; ++l) u[l] = mul(sub(mul(div(u[l], s), total), t[l]), g);
+            } else {
+                const vf sum = fold_across<SumF>(x, n);
+                vm drop[SHORT];
+                for (int l = 0; l < n; ++l) {
+                    drop[l] = outside(div(x[l], sum));
+                    u[l] = select(drop[l], zero(), t[l]);
+                }
+                const vf share = div(fold_across<SumF>(u, n), sum);
+                for (int l = 0; l < n; ++l) u[l] = mul(sub(share, select(drop[l], zero(), div(t[l], x[l]))), g);
+            }
+            write_columns(c.out[0].f32w(), at[3], rows, n, u);
+        });
     for_rows<4>(r, {&c.in[1], &c.in[2], &c.in[0], &c.out[0]}, team, scratch,
                 [&](float* const* row, const ptrdiff_t* at) {
                     const float *t = row[0], *x = row[1];

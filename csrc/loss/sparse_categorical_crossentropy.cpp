@@ -35,6 +35,23 @@ void sparse_categorical_crossentropy_run(const Call& c, const Team& team, char* 
     const auto& r = c.as<Rows<3>>();
     const bool logits = c.ints[0];
     float* loss = c.out[0].f32w();
+    const int n = (int)r.n;
+    if (logits && is_short(r))
+        return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
+            vf x[SHORT];
+            alignas(64) float picked[VL];
+            read_columns(c.in[1].f32(), at[0], n, x);
+            unsigned bad = 0;
+            for (int i = 0; i < VL; ++i) {
+                const int64_t k = label(c.in[0], at[1][i], n, team);
+                bad |= (unsigned)(k < 0) << i;
+                picked[i] = c.in[1].f32()[at[0][i] + (k < 0 ? 0 : k)];
+            }
+            const vf m = fold_across<MaxF>(x, n), log_s = vlog(exp_sum_across(x, m, x, n));
+            write_lanes(loss, at[2], rows, sub(log_s, sub(loadu(picked), m)));
+            for (int i = 0; i < rows; ++i)
+                if (bad >> i & 1) loss[at[2][i]] = 0;
+        });
     for_rows<3>(r, {&c.in[1], &c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t* at) {
         const float* x = row[0];
         const int64_t k = label(c.in[0], at[1], r.n, team);
@@ -62,6 +79,28 @@ void sparse_categorical_crossentropy_dx_run(const Call& c, const Team& team, cha
     const auto& r = c.as<Rows<4>>();
     const bool logits = c.ints[0];
     const float* dy = c.in[0].f32();
+    const int n = (int)r.n;
+    if (logits && is_short(r))
+        return for_short_rows<4>(r, team, [&](const auto& at, int rows) {
+            vf x[SHORT];
+            float* const dx = c.out[0].f32w();
+            read_columns(c.in[2].f32(), at[0], n, x);
+            const vf s = exp_sum_across(x, fold_across<MaxF>(x, n), x, n), g = read_lanes(dy, at[2]);
+            alignas(64) float e[SHORT][VL];
+            for (int l = 0; l < n; ++l) {
+                x[l] = div(x[l], s);
+                storeu(e[l], mul(sub(x[l], set1(1.0f)), g));  // where l is the class
+                x[l] = mul(x[l], g);
+            }
+            write_columns(dx, at[3], rows, n, x);
+            for (int i = 0; i < rows; ++i) {
+                const int64_t k = label(c.in[1], at[1][i], n, team);
+                if (k >= 0)
+                    dx[at[3][i] + k] = e[k][i];
+                else
+                    __builtin_memset(dx + at[3][i], 0, (size_t)n * 4);
+            }
+        });
     for_rows<4>(r, {&c.in[2], &c.in[1], &c.in[0], &c.out[0]}, team, scratch,
                 [&](float* const* row, const ptrdiff_t* at) {
                     const float *x = row[0], g = dy[at[2]];

@@ -1,4 +1,5 @@
 // argmax, argmin, max_dx: the first element of each row that attains (or breaks, being NaN) the row's extreme.
+#include "fold/short.hpp"
 #include "reduce/reduce.hpp"
 
 namespace quernel {
@@ -17,6 +18,37 @@ inline int chunk_size(const Reduce& r, int64_t chunk) {
     return left < CHUNK ? (int)left : CHUNK;
 }
 
+template <class F>
+constexpr bool FLOATS = false;
+template <>
+constexpr bool FLOATS<MaxF> = true;
+template <>
+constexpr bool FLOATS<MinF> = true;
+
+// Rows of at most 16 contiguous floats, VL of them at a time.
+template <class F>
+void short_arg(const View& x, const Reduce& r, int32_t* y, Range outputs) {
+    Walk<2> walk(r.kept, outputs.begin);
+    ptrdiff_t at[VL], to[VL];
+    const int n = (int)r.n;
+    for (int64_t o = outputs.begin; o < outputs.end; o += VL) {
+        const int rows = outputs.end - o < VL ? (int)(outputs.end - o) : VL;
+        for (int i = 0; i < VL; ++i) {
+            at[i] = i < rows ? walk.offset[0] : at[rows - 1];
+            to[i] = walk.offset[1];
+            if (i < rows) walk.step();
+        }
+        vf v[SHORT];
+        read_columns(x.f32(), at, n, v);
+        const vf value = fold_across<F>(v, n);
+        vi first = seti(0);
+        for (int l = n - 1; l >= 0; --l) first = selecti(m_or(eq(v[l], value), isnan(v[l])), seti(l), first);
+        alignas(64) int32_t lanes[VL];
+        storei(lanes, first);
+        for (int i = 0; i < rows; ++i) y[to[i]] = lanes[i];
+    }
+}
+
 // One pass folds each chunk. A second one reads again only the chunk that holds the answer, up to the answer.
 template <class F>
 void arg(const Call& call, const Team& team, char* scratch) {
@@ -30,6 +62,8 @@ void arg(const Call& call, const Team& team, char* scratch) {
         return fold_chunk<F>(m, [=](int i, int k) __attribute__((always_inline)) { return take<F>(from + i, k); });
     };
     const Range pieces = split(r.outputs * r.chunks, team);
+    if constexpr (FLOATS<F>)
+        if (r.n <= SHORT && r.layout == ROWS && pieces.end - pieces.begin >= 4) return short_arg<F>(x, r, y, pieces);
     {
         Walk<2> walk(r.kept, pieces.begin / r.chunks);
         int64_t c = pieces.begin % r.chunks;

@@ -25,6 +25,15 @@ bool log_softmax_dx_prepare(Call& c) { return prepare2(c); }
 
 void softmax_run(const Call& c, const Team& team, char* scratch) {
     const auto& r = c.as<Rows<2>>();
+    const int n = (int)r.n;
+    if (is_short(r))
+        return for_short_rows<2>(r, team, [&](const auto& at, int rows) {
+            vf x[SHORT];
+            read_columns(c.in[0].f32(), at[0], n, x);
+            const vf s = exp_sum_across(x, fold_across<MaxF>(x, n), x, n);
+            for (int l = 0; l < n; ++l) x[l] = div(x[l], s);
+            write_columns(c.out[0].f32w(), at[1], rows, n, x);
+        });
     for_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
         const float* x = row[0];
         float* y = row[1];
@@ -36,6 +45,15 @@ void softmax_run(const Call& c, const Team& team, char* scratch) {
 
 void log_softmax_run(const Call& c, const Team& team, char* scratch) {
     const auto& r = c.as<Rows<2>>();
+    const int n = (int)r.n;
+    if (is_short(r))
+        return for_short_rows<2>(r, team, [&](const auto& at, int rows) {
+            vf x[SHORT], e[SHORT];
+            read_columns(c.in[0].f32(), at[0], n, x);
+            const vf m = fold_across<MaxF>(x, n), log_s = vlog(exp_sum_across(x, m, e, n));
+            for (int l = 0; l < n; ++l) x[l] = sub(sub(x[l], m), log_s);
+            write_columns(c.out[0].f32w(), at[1], rows, n, x);
+        });
     for_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
         const float* x = row[0];
         float* y = row[1];
@@ -49,6 +67,17 @@ void log_softmax_run(const Call& c, const Team& team, char* scratch) {
 
 void softmax_dx_run(const Call& c, const Team& team, char* scratch) {
     const auto& r = c.as<Rows<3>>();
+    const int n = (int)r.n;
+    if (is_short(r))
+        return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
+            vf dy[SHORT], y[SHORT], p[SHORT];
+            read_columns(c.in[0].f32(), at[0], n, dy);
+            read_columns(c.in[1].f32(), at[1], n, y);
+            for (int l = 0; l < n; ++l) p[l] = mul(dy[l], y[l]);
+            const vf s = fold_across<SumF>(p, n);
+            for (int l = 0; l < n; ++l) dy[l] = mul(sub(dy[l], s), y[l]);
+            write_columns(c.out[0].f32w(), at[2], rows, n, dy);
+        });
     for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
         const float *dy = row[0], *y = row[1];
         float* dx = row[2];
@@ -61,6 +90,16 @@ void softmax_dx_run(const Call& c, const Team& team, char* scratch) {
 
 void log_softmax_dx_run(const Call& c, const Team& team, char* scratch) {
     const auto& r = c.as<Rows<3>>();
+    const int n = (int)r.n;
+    if (is_short(r))
+        return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
+            vf dy[SHORT], y[SHORT];
+            read_columns(c.in[0].f32(), at[0], n, dy);
+            read_columns(c.in[1].f32(), at[1], n, y);
+            const vf s = fold_across<SumF>(dy, n);
+            for (int l = 0; l < n; ++l) dy[l] = sub(dy[l], mul(vexp(y[l]), s));
+            write_columns(c.out[0].f32w(), at[2], rows, n, dy);
+        });
     for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
         const float *dy = row[0], *y = row[1];
         float* dx = row[2];

@@ -8,7 +8,7 @@
 // float32; ints: [axis], not negative. Inputs and output have one shape; any strides, no aliasing. A row that holds a
 // NaN or +inf, or only -inf, is NaN throughout. An empty axis gives an empty result.
 #pragma once
-#include "fold/rows.hpp"
+#include "fold/short.hpp"
 #include "simd/math.hpp"
 
 namespace quernel {
@@ -22,6 +22,11 @@ QUERNEL_INLINE float exp_sum(const float* x, float m, float* e, int64_t n) {
         if (e) store_m(e + i, v, k);
         return v;
     });
+}
+// The same for VL short rows: e[l] = exp(x[l] - m); their sums.
+inline vf exp_sum_across(const vf* x, vf m, vf* e, int n) {
+    for (int l = 0; l < n; ++l) e[l] = vexp(sub(x[l], m));
+    return fold_across<SumF>(e, n);
 }
 QUERNEL_INLINE float log_of(float x) { return first(vlog(set1(x))); }
 
