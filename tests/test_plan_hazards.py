@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import threading
 import weakref
 
 import numpy as np
@@ -372,3 +373,33 @@ def test_a_backend_chosen_around_each_call_or_inside_the_step():
         with qn.backend.use_backend("numpy"):
             around(X)
     assert (run._recordings, around._recordings) == (2, 2)
+
+
+def test_what_another_thread_computes_in_the_step_is_an_error():
+    def step(x):
+        found = []
+        thread = threading.Thread(target=lambda: found.append(x * 2.0))
+        thread.start()
+        thread.join()
+        return found[0] + 1.0
+
+    run = Function(step)
+    run(X)
+    with pytest.raises(RecordingError, match="another thread"):
+        run(X)
+
+
+def test_many_views_of_a_variable_that_is_written_are_copied_in_the_same_order():
+    def make():
+        w = qn.Variable(np.arange(12.0, dtype="float32").reshape(3, 4))
+
+        def step(x):
+            views = [w.value, *(w.value[i] for i in range(3)), ops.transpose(w.value), w.value[:, ::-1]]
+            w.assign_add(x)
+            return views
+
+        return step
+
+    for _ in range(5):  # sets of weak references have another order each time
+        eager, plan = runs(make, lambda i: (qn.constant([1.0, 2.0, 3.0, float(i)]),))
+        assert eager == plan

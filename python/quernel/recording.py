@@ -11,6 +11,9 @@ _current = contextvars.ContextVar("quernel_recorder", default=None)
 _lock = threading.Lock()
 count = 0  # recorders at work in the process; while it is 0 no hook asks further
 writes = 0  # attribute writes to Versioned objects; a plan that saw this number asks nobody else
+ELSEWHERE = (
+    weakref.WeakValueDictionary()
+)  # id(array) -> array that a kernel made unrecorded while some step was recorded
 STORAGE = weakref.WeakValueDictionary()  # id(array) -> the Variable whose memory it is, for as long as that lives
 
 

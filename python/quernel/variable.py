@@ -23,7 +23,7 @@ class Reader(Tensor):
         self._array = array
         self._variable = variable
         readers = variable._readers
-        readers.add(weakref.ref(self, readers.discard))
+        readers[weakref.ref(self, readers.pop)] = None
         if recording.count:
             recorder = recording.current()
             if recorder is not None:
@@ -37,8 +37,8 @@ class Reader(Tensor):
         self._array = array
         variable, self._variable = self._variable, None
         if variable is not None:
-            mine = [reference for reference in variable._readers if reference() is self]
-            variable._readers.difference_update(mine)
+            for reference in [r for r in variable._readers if r() is self]:
+                del variable._readers[reference]
 
 
 def derived(array, inputs):
@@ -95,7 +95,7 @@ class Variable(Operators):
             from . import initializers
 
             initializer = initializers.get(initializer)
-        self._readers = set()  # weak references to the Readers alive
+        self._readers = {}  # weak references to the Readers alive, in the order in which they came
         self._reader = None  # the Reader that repeated reads outside of tapes share
         with recording.paused():
             if callable(initializer):
@@ -293,12 +293,12 @@ class Variable(Operators):
         recording.bump(self)
 
     def __getstate__(self):
-        return {**self.__dict__, "_readers": set(), "_reader": None}
+        return {**self.__dict__, "_readers": {}, "_reader": None}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._array = self._array.copy()  # of a pickle, or of the original in a shallow copy
-        self._readers = set()
+        self._readers = {}
         recording.STORAGE[id(self._array)] = self
 
     def __deepcopy__(self, memo):

@@ -234,6 +234,8 @@ class Kernel:
             recorder = recording.current()
             if recorder is not None:
                 recorder.note(self, resolved, arrays, attrs, out, result)
+            elif type(result) is np.ndarray:
+                recording.ELSEWHERE[id(result)] = result
         return result
 
     def resolve(self, arrays, attrs):

@@ -189,6 +189,8 @@ class _Pairing:
                 self.captured.add(y.root)
             elif y.root in self.second.written:
                 return "an array made in Python during the step is written by the call"
+            elif recording.ELSEWHERE.get(id(b.what)) is b.what:
+                return "a Tensor was computed in another thread during the step, where nothing is recorded"
             elif any(reference() is b.what for reference in self.first.lasting):
                 return "the second step used a Tensor that Python kept from the first"
             elif a.what.dtype != b.what.dtype or a.what.tobytes() != b.what.tobytes():
