@@ -67,6 +67,19 @@ void gather(const Map& m, const Map::Operand& x, const Place& place, int64_t n, 
         gather<raw1>(m, x, place, n, buffer, back);
 }
 
+// Whether every row of the nest reads the same elements.
+bool repeats(const Map& m, const Map::Operand& x) {
+    for (int d = 0; d < m.rank - 1; ++d)
+        if (x.step[d] != 0) return false;
+    return m.rank > 1;
+}
+void gather_repeated(const Map& m, const Map::Operand& x, const Place& place, int64_t n, char* buffer) {
+    const int64_t width = m.shape[m.rank - 1];
+    gather(m, x, place, n < width ? n : width, buffer, false);
+    for (int64_t have = width; have < n; have *= 2)
+        __builtin_memcpy(buffer + have * x.item, buffer, (size_t)((n - have < have ? n - have : have) * x.item));
+}
+
 template <class T>
 void fill(char* buffer, const char* value, int64_t n) {
     const T v = *reinterpret_cast<const T*>(value);
@@ -176,7 +189,8 @@ void map_run(const Call& c, const Team& team) {
         direct = direct && (m.of[k].dense || m.of[k].step[inner] == m.of[k].item);
     }
     const bool by_rows = !dense && width >= SHORT;
-    const int64_t most = dense || (by_rows && direct) ? end - at : CHUNK;
+    // Chunks of whole short rows start at one place of their row, so an operand that repeats itself is gathered once.
+    const int64_t most = dense || (by_rows && direct) ? end - at : by_rows ? CHUNK : CHUNK / width * width;
 
     alignas(64) char buffer[4][CHUNK * 8];
     const char* filled[4] = {};  // the element that a buffer repeats
@@ -198,6 +212,9 @@ void map_run(const Call& c, const Team& team) {
                 const char* value = place.of(m, operand);
                 if (filled[k] != value) fill(operand.item, p, value, width < CHUNK ? width : CHUNK);
                 filled[k] = value;
+            } else if (k && !by_rows && repeats(m, operand)) {
+                if (!filled[k]) gather_repeated(m, operand, place, n, p);
+                filled[k] = p;
             } else if (k)
                 gather(m, operand, place, n, p, false);
             if (k)
