@@ -403,3 +403,21 @@ def test_many_views_of_a_variable_that_is_written_are_copied_in_the_same_order()
     for _ in range(5):  # sets of weak references have another order each time
         eager, plan = runs(make, lambda i: (qn.constant([1.0, 2.0, 3.0, float(i)]),))
         assert eager == plan
+
+
+def test_a_watched_value_of_a_variable_is_the_one_that_is_read_again():
+    def make():
+        w = qn.Variable([1.0, 2.0], trainable=False)
+
+        def step(x):
+            with qn.GradientTape() as tape:
+                tape.watch(w.value)
+                y = ops.sum(w.value * x)
+            gradient = tape.gradient(y, w.value)
+            w.assign_add(gradient)
+            return gradient
+
+        return step
+
+    eager, plan = runs(make, lambda i: (qn.constant([1.0, float(i)]),))
+    assert eager == plan

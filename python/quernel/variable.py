@@ -134,8 +134,6 @@ class Variable(Operators):
         return self.value
 
     def _cached_reader(self):
-        if recording.count and recording.current() is not None:
-            return self._new_reader()  # one that the step holds is told apart from the shared one
         reader = self._reader
         if reader is None:
             reader = self._reader = Reader(self._array, self)

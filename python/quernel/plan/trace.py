@@ -8,6 +8,7 @@ import numpy as np
 from .. import backend, dtypes, recording, tree
 from ..kernels.kernel import _attribute_key
 from ..tensor import Tensor
+from ..variable import Reader
 from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE, root_array
 
 TENSOR, ARRAY, VALUE = "tensor", "array", "value"
@@ -58,6 +59,9 @@ class Trace:
 
     @staticmethod
     def _alive(recorder):
+        for tensor in (reference() for reference in recorder.tensors):
+            if type(tensor) is Reader and tensor._variable is not None and tensor._variable._reader is tensor:
+                tensor._variable._reader = None  # the one that reads share, which nobody else may hold
         if any(reference() is not None for reference in recorder.tensors):
             gc.collect(1)  # what only a cycle holds, nobody will read
         found = {}
