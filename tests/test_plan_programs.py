@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, reject, settings
 import quernel as qn
 from quernel import ops
 from quernel.plan import Function, plan
+from quernel.tensor import as_tensor
 
 EXAMPLES = int(os.environ.get("QUERNEL_PLAN_PROGRAMS", "40"))  # of each machine
 STEPS = 5
@@ -262,7 +263,7 @@ def execute(program, outputs, layout, recorded, meddle):
     seen, outside = [], []
     for i in range(STEPS):
         x, y, rows = batch(i, layout)
-        arguments = [x, y, rows] if recorded else [qn.constant(x), qn.constant(y), qn.constant(rows)]
+        arguments = [x, y, rows] if recorded else [as_tensor(a) for a in (x, y, rows)]  # as they lie in memory
         if layout == 7:
             arguments[1] = world.w[0].value
         elif layout == 8:

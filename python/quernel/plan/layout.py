@@ -1,5 +1,7 @@
 """Layout: where in the workspace each buffer of a plan lies, so that buffers that are not alive together share memory."""
 
+import numpy as np
+
 ALIGN = 64
 STAGGER = 704  # 11 lines of cache: large buffers that start at one offset modulo 4096 slow each other down
 
@@ -17,22 +19,35 @@ class Layout:
 
     def __init__(self, buffers):
         self.offsets = {}
-        self.size = 0
-        placed = []  # (first, last, begin, end)
-        for key, size, first, last in sorted(buffers, key=lambda b: (-b[1], b[2])):
+        self.size = self.separate = self.bound = 0
+        count = len(buffers)
+        first, last, begin, end = np.empty((4, count), np.int64)  # of those placed so far: calls, bytes
+        changes = {}  # call -> bytes that come alive with it, less those that died before it
+        for placed, (key, size, start, stop) in enumerate(sorted(buffers, key=lambda b: (-b[1], b[2]))):
             room = padded(size)
-            at = 0
-            for begin, end in sorted(p[2:] for p in placed if p[0] <= last and first <= p[1]):
-                if at + room <= begin:
-                    break
-                at = max(at, end)
-            placed.append((first, last, at, at + room))
+            beside = np.flatnonzero((first[:placed] <= stop) & (start <= last[:placed]))
+            at = _gap(begin[beside], end[beside], room)
+            first[placed], last[placed], begin[placed], end[placed] = start, stop, at, at + room
             self.offsets[key] = at
             self.size = max(self.size, at + room)
-        self.separate = sum(padded(size) for _, size, _, _ in buffers)
-        self.bound = 0
-        for _, _, call, _ in buffers:
-            self.bound = max(self.bound, sum(padded(s) for _, s, first, last in buffers if first <= call <= last))
+            self.separate += room
+            changes[start] = changes.get(start, 0) + room
+            changes[stop + 1] = changes.get(stop + 1, 0) - room
+        alive = 0
+        for call in sorted(changes):
+            alive += changes[call]
+            self.bound = max(self.bound, alive)
+
+
+def _gap(begin, end, room):
+    """The lowest offset with `room` bytes between the pieces of memory begin ... end."""
+    if not len(begin):
+        return 0
+    order = np.argsort(begin, kind="stable")
+    reach = np.maximum.accumulate(end[order])  # what lies before ends here
+    free = np.concatenate(([0], reach[:-1]))
+    fits = np.flatnonzero(free + room <= begin[order])
+    return int(free[fits[0]] if len(fits) else reach[-1])
 
 
 def padded(size):
