@@ -1,6 +1,5 @@
 // dot: register tiles, their dispatch by shape, and the loop over them.
-#include "dot/dot.hpp"
-
+#include "dot/brief.hpp"
 #include "simd/math.hpp"
 
 namespace quernel {
@@ -204,7 +203,7 @@ void activate(Activation f, float* c, int64_t n) {
 }
 
 void dot(const Dot& d) {
-    if (d.m <= 0 || d.n <= 0) return;
+    if (d.m <= 0 || d.n <= 0 || brief(d)) return;
     const int64_t vectors = (d.n + VL - 1) / VL;
     const int width = panel_width(d.m, vectors);
     for (int64_t v = 0; v < vectors;) {
