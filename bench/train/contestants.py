@@ -29,19 +29,29 @@ class Peer(NamedTuple):
         return self.conv if model.has_conv else self.variants
 
 
-COMPILED = ("compile,foreach", "compile,foreach,cpp", "reduce,foreach", "autotune,foreach")
+# Tried and left out: torch.compile in mode max-autotune (never faster, slow to start), with the C++ wrapper beyond the smallest
+# steps, of the optimizer's step alone; a scan in JAX where there are convolutions (inside of a loop XLA runs them 12 times
+# slower); reduce_window in a scan.
+EAGER = ("loop", "foreach", "fused", "loop,one", "foreach,one")
+COMPILED = ("compile,fused", "compile,foreach,update", "compile,loop,cpp", "reduce,loop")
+CONV_COMPILED = (
+    "compile,fused",
+    "compile,foreach,update",
+    "channels_last,compile,fused",
+    "channels_last,compile,foreach,update",
+)
+KERAS = ("nojit,many", "jit,many", "nojit,single", "jit,single")
 PEERS = {
     "quernel fit": Peer("quernel", "quernel", ("fit",), ("fit",)),
     "quernel train_on_batch": Peer("quernel", "quernel", ("train_on_batch",), ("train_on_batch",)),
     "quernel function": Peer("quernel", "quernel", ("function",), ("function",)),
-    "torch": Peer("torch", "torch", ("loop", "foreach", "fused"), ("foreach", "fused")),
+    "torch": Peer("torch", "torch", EAGER, ("foreach", "fused")),
     "torch channels_last": Peer("torch", "torch", (), ("channels_last,foreach", "channels_last,fused")),
-    "torch.compile": Peer("torch", "torch", COMPILED, COMPILED + tuple(f"channels_last,{v}" for v in COMPILED)),
-    "jax": Peer("jax", "jax", ("step", "step,sync"), ("step,window", "step,shape", "step,shape,sync")),
-    "jax scan": Peer("jax", "jax", ("scan",), ("scan,window", "scan,shape")),
-    "keras": Peer("keras", "keras", ("jit,single", "nojit,single", "jit,many", "nojit,many"),
-                  ("jit,single", "nojit,single", "jit,many", "nojit,many")),
-}  # fmt: skip
+    "torch.compile": Peer("torch", "torch", COMPILED, CONV_COMPILED),
+    "jax": Peer("jax", "jax", ("step,sync", "step"), ("step,shape", "step,shape,sync", "step,window")),
+    "jax scan": Peer("jax", "jax", ("scan", "scan,unroll"), ()),
+    "keras": Peer("keras", "keras", KERAS, KERAS),
+}
 
 
 class Missing(Exception):
@@ -125,13 +135,12 @@ def save_arrays(model, directory):
     return path, x, y
 
 
-def best_worker(peer, model, arrays, threads, pythons, tried, only_first=False):
-    """A Worker with the fastest variant; notes {variant: microseconds} in `tried`."""
+def best_worker(peer, variants, model, arrays, threads, pythons, tried):
+    """A Worker with the fastest of the variants; notes {variant: microseconds} in `tried`."""
     best, best_time = None, float("inf")
-    variants = PEERS[peer].variants_for(model)
-    for variant in variants[:1] if only_first else variants:
+    for variant in variants:
         worker = Worker(peer, variant, model, arrays, threads, pythons)
-        if only_first or len(variants) == 1:
+        if len(variants) == 1:
             return worker
         epochs = worker.epochs_for(0.2)
         took = min(worker.step_time(epochs) for _ in range(3))  # other load only adds

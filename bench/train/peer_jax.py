@@ -1,7 +1,8 @@
 """Plain JAX, layers by hand, one jitted step that donates weights and optimizer state.
 
 The variant is a list of words: step (a Python loop over steps) or scan (lax.scan over at most 32 batches in one call);
-window (pooling by reduce_window) or shape (reshape and max, whose gradient is cheaper); sync (no asynchronous dispatch).
+window (pooling by reduce_window) or shape (reshape and max, whose gradient is cheaper); sync (no asynchronous dispatch);
+unroll (8 steps of a scan).
 """
 
 import functools
@@ -81,7 +82,8 @@ class Peer:
             x, y = (a.reshape(-1, chunk, size, *a.shape[1:]) for a in (x, y))
 
             def call(state, xs, ys):
-                return lax.scan(lambda state, pair: (one(state, *pair), None), state, (xs, ys))[0]
+                unroll = 8 if "unroll" in words else 1
+                return lax.scan(lambda state, pair: (one(state, *pair), None), state, (xs, ys), unroll=unroll)[0]
 
         else:
             x, y = (a.reshape(-1, size, *a.shape[1:]) for a in (x, y))

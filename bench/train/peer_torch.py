@@ -1,7 +1,8 @@
 """PyTorch: eager or compiled.
 
 The variant is a list of words: channels_last; foreach, fused or loop (the optimizer's kernels); compile, reduce, autotune
-(torch.compile in that mode, loss and optimizer step each compiled), cpp (inductor's C++ wrapper).
+(torch.compile of network and loss in that mode), update (of the optimizer's step too), cpp (inductor's C++ wrapper);
+one (a single thread, whatever --threads says: small steps may be faster so).
 """
 
 import numpy as np
@@ -35,10 +36,10 @@ def build(model, layout):
 class Peer:
     def __init__(self, model, x, y, weights, variant, threads):
         torch.set_flush_denormal(True)  # before the threads start, which inherit it
-        torch.set_num_threads(threads)
+        words = variant.split(",")
+        torch.set_num_threads(1 if "one" in words else threads)
         self.version = f"torch {torch.__version__}"
         self.model, self.weights = model, weights
-        words = variant.split(",")
         self.layout = torch.channels_last if "channels_last" in words else torch.contiguous_format
         self.network = build(model, self.layout)
         self.batches = self.prepare(x, y)
@@ -61,7 +62,8 @@ class Peer:
             if "cpp" in words:
                 torch._inductor.config.cpp_wrapper = True
             self.loss = torch.compile(loss, mode=mode)
-            self.update = torch.compile(lambda: self.optimizer.step(), mode=mode)
+            if "update" in words:
+                self.update = torch.compile(lambda: self.optimizer.step(), mode=mode)
         self.train(1)
 
     def prepare(self, x, y):

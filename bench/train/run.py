@@ -2,6 +2,7 @@
 
     python bench/train/run.py [--models linear,tiny] [--peers "quernel fit,torch"] [--rounds 7] [--threads 2]
         [--python jax=/path/to/python ...] [--json FILE] [--markdown README.md] [--load FILE]
+        [--settings FILE]
 
 For each model: every peer is started once with each of its settings (contestants.py), the fastest stays; its weights after one
 epoch are checked by a NumPy referee; then rounds: one block of each peer in turn, the order alternating, between two runs of a
@@ -44,7 +45,8 @@ def start_peers(model, options, directory):
             continue
         tried = {}
         try:
-            worker = best_worker(peer, model, path, options.threads, options.python, tried, options.untuned)
+            variants = options.settings.get(model.name, {}).get(peer) or PEERS[peer].variants_for(model)
+            worker = best_worker(peer, variants, model, path, options.threads, options.python, tried)
         except Missing as missing:
             facts[peer] = {"missing": str(missing)}
             print(
@@ -95,6 +97,14 @@ def machine():
     return f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} cores"
 
 
+def chosen_settings(path):
+    """{model: {peer: (setting,)}} of an earlier run."""
+    with open(path) as file:
+        models = json.load(file)["models"]
+    return {name: {peer: (facts["setting"],) for peer, facts in result["peers"].items() if "setting" in facts}
+            for name, result in models.items()}  # fmt: skip
+
+
 def parse():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = {"models": MODELS, "peers": PEERS}
@@ -106,11 +116,12 @@ def parse():
     options.add_argument(
         "--python", action="append", default=[], metavar="NAME=PATH", help="quernel, torch, jax, keras"
     )
-    options.add_argument("--untuned", action="store_true", help="each peer's first setting instead of its fastest")
+    options.add_argument("--settings", help="a --json whose settings are taken over, so that none are tried")
     options.add_argument("--json", help="write all times here")
     options.add_argument("--load", help="read the times of a --json instead of measuring")
     options.add_argument("--markdown", help="put the table between the markers in this file")
     options = options.parse_args()
+    options.settings = chosen_settings(options.settings) if options.settings else {}
     options.python = dict(pair.split("=", 1) for pair in options.python)
     for option, known in names.items():
         chosen = getattr(options, option).split(",")
