@@ -77,9 +77,9 @@ class Worker:
     def __init__(self, peer, variant, model, arrays, threads, pythons):
         self.peer, self.variant, self.model = peer, variant, model
         program = pythons.get(PEERS[peer].python, sys.executable)
-        command = [program, "worker.py", PEERS[peer].module, variant, model.name, str(arrays), str(threads)]
+        command = [program, str(HERE / "worker.py"), PEERS[peer].module, variant, model.name, str(arrays), str(threads)]
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
-        self.process = subprocess.Popen(command, cwd=HERE, text=True, bufsize=1, stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(command, text=True, bufsize=1, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self.log,
                                         env={**os.environ, "OMP_NUM_THREADS": str(threads)})  # fmt: skip
         answer = self.answer()

@@ -1,0 +1,79 @@
+"""bench/train: every model trains what the referee says, slow rounds are dropped, the README's table is replaced."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TRAIN = Path(__file__).resolve().parent.parent / "bench" / "train"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(TRAIN))
+    yield
+    for name in ("models", "table", "peer_quernel"):
+        sys.modules.pop(name, None)
+
+
+def make_run(**times):
+    """A run of the tiny model: three rounds, the second beside other load."""
+    peers = {
+        name.replace("_", " "): {"us": us, "setting": "x", "version": name, "loss": 1.0} for name, us in times.items()
+    }
+    peers["keras"] = {"missing": "No module named 'keras'"}
+    return {"machine": "m", "threads": 2, "isa": "base",
+            "models": {"tiny": {"peers": peers, "sentinel": [100.0, 84.0, 86.0], "refused": 0}}}  # fmt: skip
+
+
+def test_slow_rounds_do_not_count(bench):
+    from table import kept, medians
+
+    run = make_run(quernel_fit=[2.0, 90.0, 4.0])
+    assert kept(run, "tiny") == [True, False, True]
+    assert medians(run, "tiny") == {"quernel fit": (3.0, 2.0, 4.0)}
+
+
+def test_the_table_names_what_is_missing_and_compares_with_the_best(bench, tmp_path):
+    from table import write_markdown
+
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- bench:train -->\nold\n<!-- /bench:train -->\nafter\n")
+    write_markdown(make_run(quernel_fit=[2.0, 9.0, 2.0], torch=[30.0, 1.0, 30.0], jax=[8.0, 1.0, 8.0]), readme)
+    text = readme.read_text()
+    assert "| 10-10-1 | 100 | 2.00 | 30.0 | - | 8.00 | - | - | 4.0 |" in text
+    assert "Not installed: keras." in text and "medians over 2 of 3 rounds" in text
+    assert "old" not in text and text.startswith("before\n") and text.endswith("after\n")
+    with pytest.raises(SystemExit, match="has no <!-- bench:train -->"):
+        write_markdown(make_run(), TRAIN / "run.py")
+
+
+@pytest.mark.parametrize("name", ("linear", "tiny", "policy", "autoencoder", "cnn"))
+def test_the_referee_agrees_with_the_loss_of_the_model(bench, name):
+    """One definition of the loss for all peers: the referee's is the one that our own fit minimises."""
+    from models import MODELS, make_arrays, referee
+    from peer_quernel import build
+
+    model = MODELS[name]
+    x, y, weights = make_arrays(model)
+    network = build(model)
+    network.set_weights(weights)
+    ours = network.evaluate(x[:256], y[:256], batch_size=256, verbose=0)
+    np.testing.assert_allclose(ours, referee(model, x, y, weights), rtol=1e-5)
+
+
+def test_a_run_from_the_command_line(tmp_path):
+    (tmp_path / "keras.py").write_text("raise ImportError('none here')\n")  # whatever is installed
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, str(TRAIN / "run.py"), "--models", "tiny", "--peers", "quernel fit,keras", "--rounds", "1",
+               "--seconds", "0.01", "--json", str(tmp_path / "run.json")]  # fmt: skip
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "keras: not installed (none here)" in done.stdout
+    peers = json.loads((tmp_path / "run.json").read_text())["models"]["tiny"]["peers"]
+    assert peers["keras"] == {"missing": "none here"}
+    assert 0.4 < peers["quernel fit"]["loss"] < 0.6  # 0.69 before the first step
