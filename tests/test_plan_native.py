@@ -29,12 +29,14 @@ def test_same_bits_as_eager(threads, sharing):
 def test_threads_and_workspaces_may_change_between_runs(sharing):
     recipe, x, expected = mixed()
     plan = recipe.plan()
-    for threads in (1, 2, 3, 1, 2):
+    for threads in (1, 2, 3, 1, 2, 2, 1):
         qn.set_num_threads(threads)
-        y = np.zeros_like(expected)
+        y, before = np.zeros_like(expected), core.regions_opened()
         assert run(plan, [x], [y]) == (1, False)
         assert np.array_equal(y, expected)
-        core.trim_memory()
+        assert core.regions_opened() == before + (threads > 1)
+        if threads == 3:
+            core.trim_memory()
 
 
 def test_a_small_plan_wakes_no_thread():

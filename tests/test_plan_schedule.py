@@ -51,7 +51,7 @@ def unordered(recipe, plan, epilogue):
 def random_recipe(rng):
     """Ops between buffers that overlap at random, of sizes that get different numbers of ranks."""
     recipe = Recipe()
-    state = recipe.fixed(np.zeros(8192, "float32"))
+    state, argument = recipe.fixed(np.zeros(8192, "float32")), recipe.argument(0, (8192,))
     buffers = []
     for _ in range(rng.integers(2, 8)):
         n = int(rng.choice([4, 64, 600, 1500, 6000]))
@@ -64,6 +64,8 @@ def random_recipe(rng):
         first, last = touched(recipe, View(b.root, (n,)).item())[1:]
         if begin < last and first < end:
             b = View(state.root, (n,))
+        if rng.random() < 0.1:
+            a = argument
         op, ins = ("exp", [View(a.root, (n,))]) if rng.random() < 0.7 else ("sum", [View(a.root, (n,))])
         out = View(b.root, (n,)) if op == "exp" else View(b.root, ())
         recipe.op(op, ins, [out], epilogue=bool(rng.random() < 0.2), **({"axis": None} if op == "sum" else {}))
