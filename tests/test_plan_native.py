@@ -85,6 +85,24 @@ def test_steps_advance(sharing):
     assert np.array_equal(recipe.alive[0], expected)
 
 
+def test_a_team_smaller_than_the_region(sharing):
+    """A sum whose ranks meet inside the op, between ops of more ranks."""
+    qn.set_num_threads(5)
+    x = floats(3 * 4096)
+    recipe = Recipe()
+    a, total = recipe.work(x.shape), recipe.work(())
+    recipe.op("exp", [recipe.argument(0, x.shape)], [a])
+    recipe.op("sum", [a], [total], axis=None)
+    recipe.op("multiply", [a, total], [recipe.output(0, x.shape)])
+    plan = recipe.plan()
+    ranks = [op["ranks"] for op in plan.describe()]
+    assert 1 < ranks[1] < ranks[0] and plan.describe()[1]["scratch"]
+    y = np.zeros_like(x)
+    assert run(plan, [x], [y], steps=10) == (10, False)
+    a = qn.kernels.exp(x)
+    assert np.array_equal(y, qn.kernels.multiply(a, qn.kernels.sum(a)))
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_epilogue_runs_when_outputs_are_wanted(threads, sharing):
     qn.set_num_threads(threads)
