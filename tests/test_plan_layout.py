@@ -16,7 +16,7 @@ def test_buffers_alive_together_lie_apart(pieces):
     layout = Layout(buffers)
     for i, size, first, last in buffers:
         begin = layout.offsets[i]
-        assert begin % ALIGN == 0 and 0 <= begin and begin + padded(size) <= layout.size
+        assert begin % ALIGN == 0 and begin >= 0 and begin + padded(size) <= layout.size
         for j, other, start, stop in buffers[:i]:
             if start <= last and first <= stop:
                 at = layout.offsets[j]

@@ -12,7 +12,7 @@ from quernel import ops
 from quernel.plan import Function, plan
 from quernel.tensor import as_tensor
 
-EXAMPLES = int(os.environ.get("QUERNEL_PLAN_PROGRAMS", "40"))  # of each machine
+EXAMPLES = int(os.environ.get("QUERNEL_PLAN_PROGRAMS", "30"))  # of each machine
 STEPS = 5
 ROWS, COLUMNS = 3, 4
 

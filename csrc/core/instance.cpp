@@ -145,7 +145,8 @@ void Instance::arrange(Order& order, bool epilogue) {
 void Instance::fit(Lease& lease, const Request& request) {
     const int threads = num_threads();
     const double wake = wake_us();
-    bool same = threads_ == threads && wake_ == wake && base_ == lease.data() && base_;
+    // After trim_memory a smaller block may lie where the old one lay.
+    bool same = threads_ == threads && wake_ == wake && base_ == lease.data() && base_ && lease.bytes() >= room_;
     for (size_t slot = 0; slot < rows_.size(); ++slot) {
         const int64_t rows = recipe_.arguments[slot] < 0 ? request.args[slot].rows : -1;
         same &= rows == rows_[slot];
@@ -155,7 +156,8 @@ void Instance::fit(Lease& lease, const Request& request) {
     char* base = lease.data();
     for (;;) {  // the scratch is known when the ops are prepared, the address when the scratch is
         prepare_all(base, request, threads, wake);
-        char* const block = lease.need(align64(recipe_.workspace) + align64(scratch_) + recipe_.undo_bytes);
+        room_ = align64(recipe_.workspace) + align64(scratch_) + recipe_.undo_bytes;
+        char* const block = lease.need(room_);
         if (block == base) break;
         base = block;
     }

@@ -84,8 +84,8 @@ class Instance {
     char* base_ = nullptr;
     int threads_ = 0;
     double wake_ = 0, call_wake_ = 0;
-    std::vector<int64_t> rows_;  // shape[0] of whole arguments, by slot
-    int64_t scratch_ = 0;
+    std::vector<int64_t> rows_;       // shape[0] of whole arguments, by slot
+    int64_t scratch_ = 0, room_ = 0;  // room_: of workspace, scratch and saved state
     char* scratch_at_ = nullptr;
 
     // Of the run in progress; written by rank 0 while the others wait.

@@ -54,6 +54,8 @@ Lease::~Lease() {
 
 char* Lease::data() const { return slot_ >= 0 ? slots[slot_].data.load(std::memory_order_relaxed) : own_; }
 
+int64_t Lease::bytes() const { return slot_ >= 0 ? slots[slot_].bytes.load(std::memory_order_relaxed) : own_bytes_; }
+
 char* Lease::need(int64_t bytes) {
     if (slot_ < 0) {
         if (own_ && own_bytes_ >= bytes) return own_;

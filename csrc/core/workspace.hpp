@@ -20,6 +20,7 @@ class Lease {
 
     int slot() const { return slot_; }  // -1: the pool is empty, the block is private
     char* data() const;
+    int64_t bytes() const;
     // A block of at least `bytes`, 64-byte aligned: the old one where it suffices, else its contents are lost.
     char* need(int64_t bytes);
 
