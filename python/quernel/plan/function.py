@@ -213,15 +213,11 @@ def _tensor(leaf):
 
 
 def _another(leaf):
-    """A second Tensor with the values of a first."""
+    """A second Tensor with the values of a first, and no logits or mask: a plan returns values alone."""
     if not isinstance(leaf, Tensor):
         return leaf
     own = type(leaf) is not Reader or leaf._variable is None
-    tensor = Tensor(leaf._array) if own else Reader(leaf._array, leaf._variable)
-    for name in ("_keras_mask", "_keras_logits", "_keras_logits_of"):
-        if hasattr(leaf, name):
-            setattr(tensor, name, getattr(leaf, name))
-    return tensor
+    return Tensor(leaf._array) if own else Reader(leaf._array, leaf._variable)
 
 
 def _first(args, leaves):
