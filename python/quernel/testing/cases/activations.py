@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..case import Case, distinct, exact, normal, ulps
+from ..case import Case, distinct, exact, normal, ulps, uniform
 
 
 def _scaled(n):
@@ -50,7 +50,11 @@ CASES = [
     *_cases("softplus", ulps(3), ulps(3)),
     *_cases("silu", ulps(3), _scaled(8)),
 ]
+_OPS = ("relu", "leaky_relu", "elu", "selu", "gelu", "sigmoid", "tanh", "softplus", "silu")
 SPEED = [
-    Case(op, "1MB", (normal(64, 4096),))
-    for op in ("relu", "leaky_relu", "elu", "selu", "gelu", "sigmoid", "tanh", "softplus", "silu")
-] + [Case(op, "1MB", (normal(64, 4096), normal(64, 4096))) for op in ("relu_dx", "tanh_dx", "gelu_dx")]
+    *(Case(op, "1MB", (normal(64, 4096),)) for op in _OPS),
+    *(Case(f"{op}_dx", "1MB", (normal(64, 4096), uniform(64, 4096))) for op in _OPS),
+]
+for _name, _shape in (("64KB", (16, 1024)), ("16MB", (1024, 4096))):
+    for _op in ("relu", "gelu", "tanh"):
+        SPEED += [Case(_op, _name, (normal(*_shape),)), Case(f"{_op}_dx", _name, (normal(*_shape), uniform(*_shape)))]

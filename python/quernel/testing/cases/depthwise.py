@@ -58,6 +58,8 @@ CASES = [
 ]
 
 SPEED = [
+    *trio("16x28x28x128-same", (16, 28, 28, 128), (3, 3), 1, padding="same", bias=True),
+    *trio("16x28x28x128-dilation2-same", (16, 28, 28, 128), (3, 3), 1, padding="same", dilation_rate=2, bias=True),
     *trio("64x28x28x128-same", (64, 28, 28, 128), (3, 3), 1, padding="same", bias=True),
     *trio("64x28x28x128-stride2-same", (64, 28, 28, 128), (3, 3), 1, strides=2, padding="same", bias=True),
 ]

@@ -1,8 +1,11 @@
 """Cases of gemm: tails in every size, chains of one, two and three blocks, batches, transposes, empty sums."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
-from ..case import TINY, Case, normal
+from ..case import TINY, Case, normal, rows_apart, shifted
 
 
 def largest(a):
@@ -76,6 +79,14 @@ def _speed(m, n, k):
     return [_case(m, n, k, **t) for t in (NN, TN, NT)]
 
 
+def _placed(suffix, place, m, n, k):
+    """The cases of _speed with both operands laid out by `place`."""
+    return [
+        replace(case, name=case.name + suffix, inputs=(place(case.inputs[0]), place(case.inputs[1]), None))
+        for case in _speed(m, n, k)
+    ]
+
+
 SPEED = [
     case
     for sizes in [
@@ -92,3 +103,6 @@ SPEED = [
     ]
     for case in _speed(*sizes)
 ]
+for _n in (64, 256, 512):
+    SPEED += _placed("-rows4096", partial(rows_apart, row=4096), _n, _n, _n)
+    SPEED += _placed("-offset4", shifted, _n, _n, _n)

@@ -100,11 +100,24 @@ for _attrs, _kind, _x in ((_LOGITS, "logits", normal), (_PROBABILITIES, "probabi
         CASES += _pairs(_DENSE, _name, (_t(*_shape), _x(*_shape)), _attrs, (_cross, _cross_dx))
         CASES += _pairs(_SPARSE, _name, (_labels(*_row, n=_n), _x(*_shape)), _attrs, (_cross, _cross_dx))
 
-_DIGITS = (_labels(1024, n=10), normal(1024, 10))
+
+def _timed(name, rows, classes):
+    inputs = (integers(rows, high=classes), normal(rows, classes))
+    return [
+        Case(_SPARSE, name, inputs, _LOGITS, _cross),
+        Case(f"{_SPARSE}_dx", name, (normal(rows), *inputs), _LOGITS, _cross_dx),
+    ]
+
+
 SPEED = [
-    Case(_SPARSE, "digits", _DIGITS, _LOGITS, _cross),
-    Case(f"{_SPARSE}_dx", "digits", (normal(1024), *_DIGITS), _LOGITS, _cross_dx),
+    *_timed("64x10", 64, 10),
+    *_timed("1024x10", 1024, 10),
+    *_timed("1024x1000", 1024, 1000),
+    *_timed("10000x10000", 10000, 10000),
+    Case(_DENSE, "64x10", (_t(64, 10), normal(64, 10)), _LOGITS, _cross),
+    Case(f"{_DENSE}_dx", "64x10", (normal(64), _t(64, 10), normal(64, 10)), _LOGITS, _cross_dx),
     Case(_DENSE, "words", (_t(64, 10000), normal(64, 10000)), _LOGITS, _cross),
+    Case(f"{_DENSE}_dx", "words", (normal(64), _t(64, 10000), normal(64, 10000)), _LOGITS, _cross_dx),
     Case(_BINARY, "million", (_t(1024, 1024), normal(1024, 1024)), _LOGITS, _elementwise),
     Case(_MSE, "million", (normal(1024, 1024), normal(1024, 1024)), {}, _mse),
 ]

@@ -91,4 +91,7 @@ SPEED = [
     Case("batch_norm_dx", "26x26x32", (_IMAGES, _IMAGES, normal(32), uniform(32, low=0.5), normal(32))),
     Case("batch_norm_inference", "26x26x32", (_IMAGES, normal(32), uniform(32, low=0.5), normal(32), normal(32))),
     Case("batch_norm_train", "56x56x256", (normal(4, 56, 56, 256), normal(256), normal(256))),
-]
+    Case("batch_norm_train", "64x128", (normal(64, 128), normal(128), normal(128))),
+    Case("batch_norm_dx", "64x128",
+         (normal(64, 128), normal(64, 128), normal(128), uniform(128, low=0.5), normal(128))),
+]  # fmt: skip

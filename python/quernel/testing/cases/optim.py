@@ -66,9 +66,20 @@ CASES = [
         rounded(12),
     ),
 ]
-BIG = [normal(576, 128), normal(128), normal(3, 3, 64, 64), normal(64)]
-SQUARES = [uniform(576, 128, low=0.0), uniform(128, low=0.0), uniform(3, 3, 64, 64, low=0.0), uniform(64, low=0.0)]
-SPEED = [
-    Case("sgd_update", "110k", (BIG, BIG, RATE, BIG, None), {"momentum": 0.9}),
-    Case("adam_update", "110k", (BIG, BIG, BIG, SQUARES, RATE, step(10), None, None)),
-]
+
+
+def network(n, make=normal, **keywords):
+    """Eight variables of n / 8 parameters."""
+    return [make(n // 8, **keywords)] * 8
+
+
+def _timed(name, n):
+    some, squares = network(n), network(n, uniform, low=0.0)
+    return [
+        Case("sgd_update", name, (some, some, RATE, None, None)),
+        Case("sgd_update", f"{name}-momentum", (some, some, RATE, some, None), {"momentum": 0.9}),
+        Case("adam_update", name, (some, some, some, squares, RATE, step(10), None, None)),
+    ]
+
+
+SPEED = [*_timed("1e4", 10**4), *_timed("1e6", 10**6), *_timed("1e7", 10**7)]

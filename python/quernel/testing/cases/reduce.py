@@ -64,6 +64,9 @@ CASES = [
     Case("max_dx", "none", (normal(0), normal(0, 3), normal(0)), {"axis": 1}, grad=False),
 ]  # fmt: skip
 SPEED = [
+    Case("sum", "all-64KB", (normal(16, 1024),), {}, terms(1 << 14)),
+    Case("sum", "all-64MB", (normal(4096, 4096),), {}, terms(1 << 24)),
+    Case("mean", "rows-64MB", (normal(4096, 4096),), {"axis": 1}, terms(4096)),
     Case("sum", "all-4MB", (normal(1024, 1024),), {}, terms(1 << 20)),
     Case("sum", "rows-4MB", (normal(1024, 1024),), {"axis": 1}, terms(1024)),
     Case("sum", "columns-4MB", (normal(1024, 1024),), {"axis": 0}, terms(1024)),
