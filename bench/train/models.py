@@ -73,6 +73,21 @@ MODELS = {model.name: model for model in MODELS}
 ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 
 
+def sequential(api, model):
+    """The network of a Model by Keras's names, which quernel shares; `api` is one of the two."""
+    layers = [api.layers.Input(model.shape)]
+    for layer in model.layers:
+        if isinstance(layer, Conv):
+            layers.append(api.layers.Conv2D(layer.filters, 3, activation="relu"))
+        elif isinstance(layer, Pool):
+            layers.append(api.layers.MaxPooling2D(2))
+        elif isinstance(layer, Flatten):
+            layers.append(api.layers.Flatten())
+        else:
+            layers.append(api.layers.Dense(layer.units, activation=layer.activation))
+    return api.Sequential(layers)
+
+
 def make_arrays(model):
     """(x, y, weights): the samples of an epoch and the initial weights, Glorot uniform with zero biases, float32."""
     rng = np.random.default_rng(1234)

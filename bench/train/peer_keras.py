@@ -8,7 +8,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras
 import numpy as np
 import tensorflow as tf
-from models import ADAM, Conv, Flatten, Pool
+from models import ADAM, sequential
 
 
 class Peer:
@@ -20,17 +20,7 @@ class Peer:
         self.version = f"keras {keras.__version__} on tensorflow {tf.__version__}"
         self.model, self.x, self.y, self.weights = model, x, y, weights
         words = variant.split(",")
-        layers = [keras.layers.Input(model.shape)]
-        for layer in model.layers:
-            if isinstance(layer, Conv):
-                layers.append(keras.layers.Conv2D(layer.filters, 3, activation="relu"))
-            elif isinstance(layer, Pool):
-                layers.append(keras.layers.MaxPooling2D(2))
-            elif isinstance(layer, Flatten):
-                layers.append(keras.layers.Flatten())
-            else:
-                layers.append(keras.layers.Dense(layer.units, activation=layer.activation))
-        self.network = keras.Sequential(layers)
+        self.network = sequential(keras, model)
         sgd = model.optimizer == "sgd"
         self.optimizer = keras.optimizers.SGD(model.rate) if sgd else keras.optimizers.Adam(model.rate, **ADAM)
         loss = {"mse": "mse", "bce": "binary_crossentropy", "crossentropy": "sparse_categorical_crossentropy"}[

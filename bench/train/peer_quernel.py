@@ -4,24 +4,14 @@ The last is what fit's own cost is measured against: one native call for an epoc
 """
 
 import numpy as np
-from models import ADAM, Conv, Dense, Flatten, Pool
+from models import ADAM, sequential
 
 import quernel as qn
 
 
 def build(model):
     """The compiled model, without metrics beyond the loss."""
-    layers = [qn.layers.Input(model.shape)]
-    for layer in model.layers:
-        if isinstance(layer, Conv):
-            layers.append(qn.layers.Conv2D(layer.filters, 3, activation="relu"))
-        elif isinstance(layer, Pool):
-            layers.append(qn.layers.MaxPooling2D(2))
-        elif isinstance(layer, Flatten):
-            layers.append(qn.layers.Flatten())
-        elif isinstance(layer, Dense):
-            layers.append(qn.layers.Dense(layer.units, activation=layer.activation))
-    network = qn.Sequential(layers)
+    network = sequential(qn, model)
     sgd = model.optimizer == "sgd"
     optimizer = qn.optimizers.SGD(model.rate) if sgd else qn.optimizers.Adam(model.rate, **ADAM)
     losses = {"mse": qn.losses.MeanSquaredError, "bce": qn.losses.BinaryCrossentropy,
