@@ -3,6 +3,7 @@
 import fnmatch
 import importlib.util
 import os
+import threading
 from pathlib import Path
 
 if os.environ.get("PYTEST_XDIST_WORKER"):
@@ -80,3 +81,17 @@ def sharing():
     yield
     if core is not None:
         core.set_wake_us(8)
+
+
+@pytest.fixture
+def side_by_side():
+    """side_by_side(work, threads): runs `work()` in several threads at once, and waits for them."""
+
+    def run(work, threads):
+        running = [threading.Thread(target=work) for _ in range(threads)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+
+    return run

@@ -11,8 +11,8 @@ core = qn.backend._state.core
 class View:
     """Memory of a recipe: a root, a byte offset in it, and how an array lies there."""
 
-    def __init__(self, root, shape, dtype="float32", offset=0, strides=None, whole=False):
-        self.root, self.shape, self.dtype, self.offset, self.whole = root, tuple(shape), np.dtype(dtype), offset, whole
+    def __init__(self, root, shape, dtype="float32", offset=0, strides=None):
+        self.root, self.shape, self.dtype, self.offset = root, tuple(shape), np.dtype(dtype), offset
         if strides is None:
             strides = [int(np.prod(shape[d + 1 :])) for d in range(len(shape))]
         self.strides = tuple(strides)
@@ -20,11 +20,11 @@ class View:
 
     def item(self):
         code = core.dtypes.index(self.dtype.name)
-        return (self.root, self.offset, code, self.shape, self.strides, self.whole)
+        return (self.root, self.offset, code, self.shape, self.strides)
 
     @property
     def T(self):
-        return View(self.root, self.shape[::-1], self.dtype, self.offset, self.strides[::-1], self.whole)
+        return View(self.root, self.shape[::-1], self.dtype, self.offset, self.strides[::-1])
 
 
 class Recipe:
@@ -48,9 +48,9 @@ class Recipe:
         self.alive.append(array)
         return View(self.root(FIXED, array.ctypes.data, array.nbytes), array.shape, array.dtype)
 
-    def argument(self, slot, shape, dtype="float32", whole=False):
+    def argument(self, slot, shape, dtype="float32"):
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        return View(self.root(ARGUMENT, slot, size), shape, dtype, whole=whole)
+        return View(self.root(ARGUMENT, slot, size), shape, dtype)
 
     def output(self, slot, shape, dtype="float32"):
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize

@@ -204,7 +204,7 @@ def test_fit_in_a_thread_leaves_signals_alone():
     assert handlers and set(handlers) == {signal.default_int_handler}
 
 
-def test_predicts_side_by_side():
+def test_predicts_side_by_side(side_by_side):
     m = halves()
     expected = m.predict(X, verbose=0)
     wrong = []
@@ -216,9 +216,5 @@ def test_predicts_side_by_side():
             if i % 10 == 0 and not np.array_equal(m.predict(X, batch_size=7, verbose=0), expected):
                 wrong.append(-1)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    side_by_side(work, 4)
     assert not wrong

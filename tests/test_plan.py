@@ -634,9 +634,7 @@ def test_the_check_catches_a_wrong_plan(monkeypatch):
     run(X)
 
 
-def test_concurrent_calls_run_side_by_side():
-    import threading
-
+def test_concurrent_calls_run_side_by_side(side_by_side):
     model = qn.Sequential([qn.layers.Input((16,)), qn.layers.Dense(64, activation="tanh"), qn.layers.Dense(4)])
     run = qn.function(lambda x: model(x))
     x = np.random.default_rng(0).normal(size=(50, 8, 16)).astype("float32")
@@ -647,11 +645,7 @@ def test_concurrent_calls_run_side_by_side():
         for _ in range(20):
             wrong.extend(i for i, part in enumerate(x) if bits(run(part)) != expected[i])
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    side_by_side(work, 4)
     assert not wrong
 
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not qn.backend.available("native"), reason="need
 
 def touched(recipe, view):
     """(space, begin, end) of a view; an argument is anywhere in fixed memory."""
-    root, offset, code, shape, strides, _ = view
+    root, offset, code, shape, strides = view
     kind, value, *_ = recipe.roots[root]
     if kind == ARGUMENT:
         return FIXED, -(1 << 63), 1 << 63

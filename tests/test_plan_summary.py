@@ -74,6 +74,20 @@ def test_a_profile_sorts_by_time(model, tmp_path, backend):
     assert starts == sorted(starts)
 
 
+@pytest.mark.parametrize("profiled", [False, True])
+def test_a_profile_leaves_the_deadline_of_a_python_plan_alone(profiled):
+    total = qn.Variable(np.zeros((1, 3)), dtype="float64")  # native kernels take no float64
+    step = qn.function(lambda x: total.assign_add(qn.ops.cast(x, "float64")))
+    step.profile(profiled)
+    data = qn.plan.Rows(np.ones((40, 3), "float32"), 1)
+    for _ in range(2):
+        assert step.loop((data,), 40)[0] == 1
+    assert step.plans[0].engine.kind == "python"
+    assert step.loop((data,), 40, 1000.0)[0] == 40
+    assert step.loop((data,), 40, 1e-9)[0] == 1
+    assert total.numpy().tolist() == [[43.0] * 3]
+
+
 def test_a_trace_needs_a_profile(model, tmp_path):
     model.fit(*data(), batch_size=16, verbose=0)
     with pytest.raises(ValueError, match="profile=True"):

@@ -32,7 +32,6 @@ Instance::Instance(const Recipe& recipe)
         for (const PlannedView& v : recipe.ops[i].views) views_.push_back(v.view);
         if (recipe.ops[i].dynamic) dynamic_.push_back(i);
     }
-    rows_.assign(recipe.arguments.size(), -1);
     flags_.resize(MAX_TEAM);
     for (size_t i = 0; i < recipe.ops.size(); ++i) {
         const PlannedOp& op = recipe.ops[i];
@@ -74,9 +73,7 @@ void Instance::prepare_all(char* base, const Request& request, int threads, doub
         const PlannedOp& op = recipe_.ops[i];
         for (size_t k = 0; k < op.views.size(); ++k) {
             if (op.views[k].view.absent()) continue;
-            View& v = views_[first_view_[i] + k];
-            v.data = address(op.views[k], request, 0);
-            if (op.views[k].whole) v.shape[0] = request.args[recipe_.roots[op.views[k].root].value].rows;
+            views_[first_view_[i] + k].data = address(op.views[k], request, 0);
         }
     }
     const auto all = [&](int count, double us) {
@@ -146,13 +143,7 @@ void Instance::fit(Lease& lease, const Request& request) {
     const int threads = num_threads();
     const double wake = wake_us();
     // After trim_memory a smaller block may lie where the old one lay.
-    bool same = threads_ == threads && wake_ == wake && base_ == lease.data() && base_ && lease.bytes() >= room_;
-    for (size_t slot = 0; slot < rows_.size(); ++slot) {
-        const int64_t rows = recipe_.arguments[slot] < 0 ? request.args[slot].rows : -1;
-        same &= rows == rows_[slot];
-        rows_[slot] = rows;
-    }
-    if (same) return;
+    if (threads_ == threads && wake_ == wake && base_ == lease.data() && base_ && lease.bytes() >= room_) return;
     char* base = lease.data();
     for (;;) {  // the scratch is known when the ops are prepared, the address when the scratch is
         prepare_all(base, request, threads, wake);
@@ -166,11 +157,8 @@ void Instance::fit(Lease& lease, const Request& request) {
 
 void Instance::rehearse() {
     char* const somewhere = reinterpret_cast<char*>(intptr_t(1) << 30);
-    std::vector<Passed> args(recipe_.arguments.size(), Passed{somewhere, 0, 0});
-    std::vector<Passed> outs(recipe_.outputs.size(), Passed{somewhere, 0, 0});
-    for (const PlannedOp& op : recipe_.ops)
-        for (const PlannedView& v : op.views)
-            if (!v.view.absent() && v.whole) args[recipe_.roots[v.root].value].rows = v.view.shape[0];
+    std::vector<Passed> args(recipe_.arguments.size(), Passed{somewhere, 0});
+    std::vector<Passed> outs(recipe_.outputs.size(), Passed{somewhere, 0});
     prepare_all(somewhere, {args.data(), outs.data(), 1, true, 0}, num_threads(), wake_us());
 }
 

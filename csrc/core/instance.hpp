@@ -14,7 +14,6 @@ namespace quernel {
 
 struct Passed {  // an array given to a run
     char* data;
-    int64_t rows;     // shape[0]; 0 where there is none
     int64_t advance;  // bytes that the pointer moves a step
 };
 struct Request {
@@ -84,7 +83,6 @@ class Instance {
     char* base_ = nullptr;
     int threads_ = 0;
     double wake_ = 0, call_wake_ = 0;
-    std::vector<int64_t> rows_;       // shape[0] of whole arguments, by slot
     int64_t scratch_ = 0, room_ = 0;  // room_: of workspace, scratch and saved state
     char* scratch_at_ = nullptr;
 

@@ -20,8 +20,8 @@ PlannedView planned_view(const py::handle& item) {
         return v;
     }
     const auto fields = py::reinterpret_borrow<py::sequence>(item);
-    if (!py::isinstance<py::sequence>(item) || fields.size() != 6)
-        throw py::value_error("plan: a view is (root, offset, dtype, shape, strides, whole) or None");
+    if (!py::isinstance<py::sequence>(item) || fields.size() != 5)
+        throw py::value_error("plan: a view is (root, offset, dtype, shape, strides) or None");
     const py::sequence shape = fields[3], strides = fields[4];
     if (shape.size() != strides.size() || shape.size() > MAX_RANK)
         throw py::value_error("plan: a view has at most 8 dimensions and as many strides");
@@ -33,7 +33,6 @@ PlannedView planned_view(const py::handle& item) {
         v.view.shape[d] = shape[d].cast<int64_t>();
         v.view.stride[d] = strides[d].cast<ptrdiff_t>();
     }
-    v.whole = fields[5].cast<bool>();
     return v;
 }
 
@@ -92,11 +91,11 @@ void read_slots(const py::tuple& arrays, const py::tuple& advance, const std::ve
         const auto* array = py::detail::array_proxy(object);
         const int64_t step = PyLong_AsLongLong(PyTuple_GET_ITEM(advance.ptr(), i));
         if (step == -1 && PyErr_Occurred()) throw py::error_already_set();
-        passed[i] = {array->data, array->nd > 0 ? (int64_t)array->dimensions[0] : 0, step};
+        passed[i] = {array->data, step};
         const bool contiguous = array->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_;
         if (output && !(contiguous && (array->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_)))
             throw py::value_error("plan: output " + std::to_string(i) + ": expected a writeable C-contiguous array");
-        if (!contiguous || bytes[i] < 0) continue;
+        if (!contiguous) continue;
         int64_t held = py::reinterpret_borrow<py::array>(object).itemsize();
         for (int d = 0; d < array->nd; ++d) held *= array->dimensions[d];
         const __int128 reach = (__int128)step * last_step + bytes[i];

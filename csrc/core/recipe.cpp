@@ -15,7 +15,7 @@ void check_span(const PlannedView& v, const Root& root, const std::string& name)
     const __int128 item = item_size(v.view.dtype);
     __int128 begin = v.offset, end = (__int128)v.offset + item;
     for (int d = 0; d < v.view.rank; ++d) {
-        const int64_t n = d == 0 && v.whole && v.view.shape[0] > 0 ? 1 : v.view.shape[d];
+        const int64_t n = v.view.shape[d];
         if (n < 0) refuse(name + ": negative dimension");
         if (n == 0) return;
         const __int128 reach = (__int128)v.view.stride[d] * (n - 1) * item;
@@ -43,7 +43,6 @@ void check_view(const Recipe& recipe, const PlannedView& v, bool output, const s
     if (v.view.dtype < 0 || v.view.dtype >= DTYPES) refuse(name + ": unknown dtype code " + number(v.view.dtype));
     if (v.root < 0 || v.root >= (int64_t)recipe.roots.size()) refuse(name + ": no root " + number(v.root));
     const Root& root = recipe.roots[v.root];
-    if (v.whole && (root.kind != ARGUMENT || v.view.rank < 1)) refuse(name + ": only an argument's view can be whole");
     if (output && root.kind == ARGUMENT) refuse(name + ": arguments are read only");
     check_span(v, root, name);
     const int64_t at = root.kind == WORKSPACE || root.kind == FIXED ? root.value + v.offset : v.offset;
@@ -104,7 +103,6 @@ void Recipe::check() {
                        labels[i] + ": " + (output ? "output " : "input ") + number(output ? k - op.n_in : k));
             const Root& root = roots[v.root];
             op.dynamic |= root.kind == ARGUMENT || root.kind == OUTPUT;
-            if (v.whole) arguments[root.value] = -1;
         }
         check_overlap(*this, op, labels[i]);
     }

@@ -26,7 +26,6 @@ struct PlannedView {
     View view;       // without data
     int32_t root;    // unused when the view is absent
     int64_t offset;  // bytes from the root to element (0, 0, ...)
-    bool whole;      // ARGUMENT only: shape[0] is that of the array given to a run
 };
 
 struct PlannedOp {
@@ -53,7 +52,7 @@ struct Recipe {
 
     // From check().
     int64_t undo_bytes;               // room for the saved state, each piece 64-byte aligned
-    std::vector<int64_t> arguments;   // bytes of every ARGUMENT slot; -1: unknown (whole)
+    std::vector<int64_t> arguments;   // bytes of every ARGUMENT slot
     std::vector<int64_t> outputs;     // bytes of every OUTPUT slot
     std::vector<std::string> labels;  // "op 3 (gather)"
 

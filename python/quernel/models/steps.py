@@ -8,8 +8,8 @@ from typing import NamedTuple
 from .. import ops, tree
 from ..dtypes import floatx, is_float
 from ..metrics.metric import Metric
-from ..plan import Function, Rows
-from ..tensor import as_tensor, is_tensor
+from ..plan import Function
+from ..plan.function import as_argument, store
 from .compile_metrics import CompileMetrics
 
 
@@ -132,26 +132,15 @@ class Eager:
         name: as a Function's.
     """
 
+    plans = ()
+
     def __init__(self, python, name):
         self.python = python
         self.name = name
 
     def __call__(self, *args):
-        return self.python(*tree.map_structure(_tensor, args))
-
-    plans = ()
+        return self.python(*tree.map_structure(as_argument, args))
 
     def loop(self, args, steps=1, seconds=0.0, into=None):
         """Runs one step: (1, its result, or None with `into`, whose first rows it gets)."""
-        result = self(*args)
-        if into is None:
-            return 1, result
-        for target, value in zip(tree.flatten(into), tree.flatten(result)):
-            target[: value.shape[0]] = as_tensor(value)._array
-        return 1, None
-
-
-def _tensor(leaf):
-    if isinstance(leaf, Rows):
-        leaf = leaf.at(0)
-    return leaf if is_tensor(leaf) or not hasattr(leaf, "shape") else as_tensor(leaf)
+        return 1, store(self(*args), into)

@@ -39,12 +39,10 @@ def describe(value, leaves):
             leaves.append(value)
         key = "tensor", array.shape, array.strides, array.dtype.num
         return key if mask is None else (key, describe(mask, leaves))
-    if kind is tuple or kind is list:
+    if isinstance(value, (list, tuple)):
         return (kind, *[describe(v, leaves) for v in value])
     if isinstance(value, dict):
         return ("dict", *[(k, describe(value[k], leaves)) for k in sorted(value)])
-    if isinstance(value, (list, tuple)):
-        return (kind, *[describe(v, leaves) for v in value])
     if kind in _PLAIN:
         return _attribute_key(value)
     if isinstance(value, (np.ndarray, np.generic)) or (hasattr(value, "__dlpack__") and not hasattr(value, "_array")):

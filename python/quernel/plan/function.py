@@ -147,7 +147,7 @@ class Function:
 
     def _inline(self, args, named, into):
         """Plain Python: the calls reach the tapes, or the recorder of another Function, around this one."""
-        return 1, _store(self._call(tree.map_structure(_tensor, args), named), into)
+        return 1, store(self._call(tree.map_structure(as_argument, args), named), into)
 
     def _call(self, args, named):
         return self.python(*args[0], **args[1]) if named else self.python(*args)
@@ -187,7 +187,7 @@ class Function:
                     f"recorded: {found}. What Python and NumPy compute in a step would be a constant: pass it as an "
                     f"argument, keep it in a Variable, or run the step in Python: compile(run_eagerly=True)"
                 )
-        return _store(result, into)
+        return store(result, into)
 
     def _explain(self, entry, plan, args, named, leaves, done, steps):
         """Runs the bad step in Python for its message, puts the state back, raises with the number of the step."""
@@ -205,8 +205,8 @@ class Function:
         raise IndexError(f"{self.name}: step {done}: an index is out of range")
 
 
-def _tensor(leaf):
-    """A Tensor for an array or Rows; Tensors stay the objects that tapes follow."""
+def as_argument(leaf):
+    """What a step in Python gets: a Tensor for an array or Rows; Tensors stay the objects that tapes follow."""
     if type(leaf) is Rows:
         return as_tensor(leaf.at(0))
     return as_tensor(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
@@ -232,11 +232,12 @@ def _at(leaf, step):
     return leaf.at(step) if type(leaf) is Rows else array_of(leaf)
 
 
-def _store(result, into):
+def store(result, into):
+    """Writes the result of a first step to the first rows of the arrays of `into`: None; or just returns it."""
     if into is None:
         return result
     for target, value in zip(tree.flatten(into), tree.flatten(result)):
-        target[: value.shape[0]] = value._array
+        target[: value.shape[0]] = as_tensor(value)._array
     return None
 
 

@@ -1,19 +1,16 @@
 """NativeEngine: a program as one `_core.Plan`, with one workspace laid out for all its buffers."""
 
-import numpy as np
-
 from .. import backend
 from .layout import Layout
 from .program import OUTPUT
 from .recorder import ARGUMENT, MADE
 
-DTYPES = {np.dtype(name): code for code, name in enumerate(("float32", "float64", "int32", "int64", "uint8", "bool"))}
 _WORKSPACE, _FIXED, _ARGUMENT, _OUTPUT = range(4)
 
 
 def can_run(program):
     """Whether native kernels take every call."""
-    return hasattr(backend._state.core, "Plan") and all(op.resolved.backend == "native" for op, _ in program.calls)
+    return backend._state.core is not None and all(op.resolved.backend == "native" for op, _ in program.calls)
 
 
 class NativeEngine:
@@ -60,6 +57,7 @@ class NativeEngine:
         return [(op["flops"], op["bytes"], op["ranks"]) for op in self.plan.describe()]
 
     def _views(self, refs):
+        codes = backend._state.core.dtypes
         views = []
         for ref in refs:
             if ref is None:
@@ -67,7 +65,7 @@ class NativeEngine:
                 continue
             item = ref.dtype.itemsize
             strides = tuple(s // item for s in ref.strides)
-            views.append((self._index[ref.root], ref.offset, DTYPES[ref.dtype], ref.shape, strides, False))
+            views.append((self._index[ref.root], ref.offset, codes.index(ref.dtype.name), ref.shape, strides))
         return views
 
 

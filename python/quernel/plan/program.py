@@ -74,7 +74,8 @@ class Program:
         """The Ref of an output: the buffer itself where the step made it whole, else a copy at the end."""
         source = self._trace.roots[ref.root]
         strides, size = contiguous_strides(ref)
-        whole = source.kind is MADE and ref.offset == 0 and _contiguous(ref) and size == source.bytes
+        flat = all(n == 1 or stride == want for n, stride, want in zip(ref.shape, ref.strides, strides))
+        whole = source.kind is MADE and ref.offset == 0 and flat and size == source.bytes
         if whole and self.roots[ref.root].kind is not OUTPUT:
             self.roots[ref.root] = Root(OUTPUT, ref.root, size=size)
             return ref
@@ -127,12 +128,3 @@ def _limit(op):
 def _skip(op):
     """The array that is read by indices, which may hold integers itself."""
     return op.inputs[0] if op.kernel.name == "gather" else None
-
-
-def _contiguous(ref):
-    step = ref.dtype.itemsize
-    for n, stride in zip(reversed(ref.shape), reversed(ref.strides)):
-        if n != 1 and stride != step:
-            return False
-        step *= n
-    return True

@@ -2,42 +2,20 @@
 that only NumPy takes. Slower than the native engine, with the same results as the step itself.
 """
 
-import math
 import time
 
 import numpy as np
 
 from .program import OUTPUT
-from .recorder import ARGUMENT, MADE, VARIABLE
+from .recorder import ARGUMENT, MADE, VARIABLE, address_of, array_at, bytes_of
 
 
-class _View:
-    """An array on another one's memory."""
-
-    def __init__(self, owner, address, ref):
-        self.owner = owner
-        writeable = owner.flags.writeable
-        self.__array_interface__ = {
-            "data": (address, not writeable),
-            "shape": ref.shape,
-            "strides": ref.strides,
-            "typestr": ref.dtype.str,
-            "version": 3,
-        }
-
-
-def view(owner, address, ref):
-    """The array that `ref` describes, in memory that starts at `address` and belongs to `owner`."""
-    same = not ref.offset and owner.shape == ref.shape and owner.strides == ref.strides and owner.dtype == ref.dtype
-    if same and address == owner.__array_interface__["data"][0]:
+def view(owner, move, ref):
+    """The array that `ref` describes, `move` bytes behind the start of `owner`."""
+    at = move + ref.offset
+    if not at and owner.shape == ref.shape and owner.strides == ref.strides and owner.dtype == ref.dtype:
         return owner
-    array = np.asarray(_View(owner, address + ref.offset, ref))
-    return array if array.dtype == ref.dtype else array.view(ref.dtype)
-
-
-def bytes_of(ref):
-    """The bytes of an array."""
-    return math.prod(ref.shape) * ref.dtype.itemsize
+    return array_at(owner, address_of(owner) + at, ref)
 
 
 class PythonEngine:
@@ -79,8 +57,8 @@ class PythonEngine:
                         begin = time.perf_counter()
                         self._call(op, owners, args, arg_advance, outs, out_advance, step)
                         if self._profiled:
-                            runs, seconds = self._times[i]
-                            self._times[i] = runs + 1, seconds + time.perf_counter() - begin
+                            runs, spent = self._times[i]
+                            self._times[i] = runs + 1, spent + time.perf_counter() - begin
             except IndexError:
                 for array, before in saved:
                     array[...] = before
@@ -99,8 +77,7 @@ class PythonEngine:
         def array_of(ref):
             root = roots[ref.root]
             if root.kind is MADE:
-                owner = owners[ref.root]
-                return view(owner, owner.__array_interface__["data"][0], ref)
+                return view(owners[ref.root], 0, ref)
             if root.kind is ARGUMENT:
                 slot = self.arguments[root.what]
                 owner, move = args[slot], step * arg_advance[slot]
@@ -109,7 +86,7 @@ class PythonEngine:
                 owner, move = outs[slot], step * out_advance[slot]
             else:
                 owner, move = self._fixed(ref.root), 0
-            return view(owner, owner.__array_interface__["data"][0] + move, ref)
+            return view(owner, move, ref)
 
         arrays = [
             None if v is None else [array_of(r) for r in v] if type(v) is list else array_of(v) for v in op.inputs

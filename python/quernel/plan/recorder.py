@@ -58,6 +58,11 @@ def contiguous_strides(ref):
     return tuple(strides), step
 
 
+def bytes_of(ref):
+    """The bytes of an array, without what lies between its elements."""
+    return contiguous_strides(ref)[1]
+
+
 class Op:
     """One recorded kernel call. `inputs` are Refs, None, or lists of Refs; `outputs` Refs of fresh arrays."""
 
@@ -86,18 +91,29 @@ def address_of(array):
     return array.__array_interface__["data"][0]
 
 
-class _Holder:
-    """Memory of an array under a new identity: an array made from it has no other array as its base."""
+class _Memory:
+    """Memory of an array, kept alive, under a new identity: an array made from it has no other array as its base."""
 
-    def __init__(self, array):
-        self.array = array
-        self.__array_interface__ = {**array.__array_interface__, "version": 3, "strides": array.strides}
+    def __init__(self, owner, address, like):
+        self.owner = owner
+        self.__array_interface__ = {
+            "data": (address, not owner.flags.writeable),
+            "shape": like.shape,
+            "strides": like.strides,
+            "typestr": like.dtype.str,
+            "version": 3,
+        }
+
+
+def array_at(owner, address, like):
+    """An array on memory of `owner` that is a root of its own, with the shape, strides and dtype of an array or Ref."""
+    result = np.asarray(_Memory(owner, address, like))
+    return result if result.dtype == like.dtype else result.view(like.dtype)
 
 
 def alias(array):
     """An array on the same memory that is a root of its own."""
-    result = np.asarray(_Holder(array))
-    return result if result.dtype == array.dtype else result.view(array.dtype)
+    return array_at(array, address_of(array), array)
 
 
 def root_array(array):
@@ -239,19 +255,15 @@ class Recorder:
             targets = out if type(out) is tuple else (out,)
         written = tuple(map(self._write, targets))
         inputs = [None if a is None else [self.ref(v) for v in a] if type(a) is list else self.ref(a) for a in arrays]
-        index = len(self.ops)
-        outputs = ()
-        if written:
-            pass
-        elif kernel.view:
-            self.ref(result, index)  # a copy (reshape of what is not contiguous) is a result as any other
-            root = self.roots[self._numbers[id(root_array(result))]]
-            if root.kind is not MADE or root.what != index:
-                return  # shares memory: later calls refer to the root
-            outputs = (self.ref(result),)
-        else:
-            outputs = tuple(self.ref(v, index) for v in (result if type(result) is tuple else (result,)))
+        made = () if written else result if type(result) is tuple else (result,)
+        outputs = tuple(self.ref(v, len(self.ops)) for v in made)
+        if kernel.view and made and not self._is_made(outputs[0].root, len(self.ops)):
+            return  # shares memory: later calls refer to the root. A reshape of what is not contiguous is a copy
         self.ops.append(Op(kernel, dict(attrs), resolved, inputs, outputs, written, user_line()))
+
+    def _is_made(self, number, index):
+        root = self.roots[number]
+        return root.kind is MADE and root.what == index
 
     def keep(self, tensors):
         """Notes Tensors that the step made or got."""
