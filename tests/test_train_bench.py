@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ TRAIN = Path(__file__).resolve().parent.parent / "bench" / "train"
 def bench(monkeypatch):
     monkeypatch.syspath_prepend(str(TRAIN))
     yield
-    for name in ("models", "table", "peer_quernel"):
+    for name in ("models", "table", "peer_quernel", "run", "contestants"):
         sys.modules.pop(name, None)
 
 
@@ -64,6 +65,28 @@ def test_the_referee_agrees_with_the_loss_of_the_model(bench, name):
     network.set_weights(weights)
     ours = network.evaluate(x[:256], y[:256], batch_size=256, verbose=0)
     np.testing.assert_allclose(ours, referee(model, x, y, weights), rtol=1e-5)
+
+
+def test_a_machine_that_is_never_quiet_gets_a_round(bench, monkeypatch, tmp_path):
+    import run
+    from models import MODELS
+
+    class Worker:
+        peer, epochs = "quernel fit", 1
+
+        def step_time(self, epochs):
+            return 1e-6
+
+        def close(self):
+            pass
+
+    facts = {"quernel fit": {"us": []}}
+    monkeypatch.setattr(run, "start_peers", lambda *_: ([Worker()], facts))
+    monkeypatch.setattr(run, "sentinel", lambda: 10.0)
+    monkeypatch.setattr(run.time, "sleep", lambda _: None)
+    options = types.SimpleNamespace(rounds=2)
+    result = run.run_model(MODELS["tiny"], options, tmp_path, [100.0])
+    assert result["refused"] == 5 and result["sentinel"] == [10.0] and facts["quernel fit"]["us"] == [1.0]
 
 
 def test_a_run_from_the_command_line(tmp_path):
