@@ -23,12 +23,8 @@ inline void numbers_of(const Stream& stream, int64_t g, uint64_t* numbers) {
     }
 }
 
-// floor(a * b / 2^64) in four 32-bit products, as the definition has it.
-inline uint64_t multiply_high(uint64_t a, uint64_t b) {
-    const uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)b, b1 = b >> 32;
-    const uint64_t middle = a1 * b0 + (a0 * b0 >> 32), other = a0 * b1 + (uint32_t)middle;
-    return a1 * b1 + (middle >> 32) + (other >> 32);
-}
+// floor(a * b / 2^64)
+inline uint64_t multiply_high(uint64_t a, uint64_t b) { return (uint64_t)((unsigned __int128)a * b >> 64); }
 
 template <class T>
 void integers(const Call& c, const Team& team) {
