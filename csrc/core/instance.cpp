@@ -87,9 +87,9 @@ void Instance::prepare_all(char* base, const Request& request, int threads, doub
         }
         return total;
     };
-    const double total = all(1, 0);
+    step_us_ = all(1, 0);
     call_wake_ = wake * OP_WAKE;
-    if (threads > 1 && (wake <= 0 || total > wake * PLAN_WAKE)) all(std::min(threads, MAX_TEAM), call_wake_);
+    if (threads > 1 && (wake <= 0 || step_us_ > wake * PLAN_WAKE)) all(std::min(threads, MAX_TEAM), call_wake_);
     arrange();
     threads_ = threads;
     wake_ = wake;

@@ -51,6 +51,7 @@ class Instance {
     const Order& order(bool epilogue) const { return epilogue ? full_ : body_; }
     const Call& call(size_t op) const { return calls_[op]; }
     int64_t scratch() const { return scratch_; }
+    double step_us() const { return step_us_; }  // estimated, on one rank
     // Seconds that rank 0 spent in each op since the last clear, while profiled; `runs` executions of each.
     std::vector<double> seconds;
     std::vector<int64_t> runs;
@@ -82,7 +83,7 @@ class Instance {
     // What the calls are prepared for.
     char* base_ = nullptr;
     int threads_ = 0;
-    double wake_ = 0, call_wake_ = 0;
+    double wake_ = 0, call_wake_ = 0, step_us_ = 0;
     int64_t scratch_ = 0, room_ = 0;  // room_: of workspace, scratch and saved state
     char* scratch_at_ = nullptr;
 

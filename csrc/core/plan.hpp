@@ -24,6 +24,7 @@ class Plan {
         Running(Plan& plan, const Request& request);  // the request outlives it
         ~Running();
         Result go();
+        bool worth_releasing() const;  // whether the GIL is better given back for the time of go()
 
       private:
         Plan& plan_;

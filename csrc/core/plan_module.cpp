@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -105,20 +106,62 @@ void read_slots(const py::tuple& arrays, const py::tuple& advance, const std::ve
     }
 }
 
+Result go(Plan& plan, const Request& request) {
+    Plan::Running running(plan, request);
+    if (!running.worth_releasing()) return running.go();
+    py::gil_scoped_release nogil;
+    return running.go();
+}
+
 py::tuple run(Plan& plan, const py::tuple& args, const py::tuple& arg_advance, const py::tuple& outs,
               const py::tuple& out_advance, int64_t steps, bool every, double seconds) {
     static thread_local std::vector<Passed> passed_args, passed_outs;
     if (steps < 1) throw py::value_error("plan: steps: expected at least 1, received " + std::to_string(steps));
     read_slots(args, arg_advance, plan.recipe().arguments, false, steps - 1, passed_args);
     read_slots(outs, out_advance, plan.recipe().outputs, true, steps - 1, passed_outs);
-    const Request request{passed_args.data(), passed_outs.data(), steps, every, seconds};
-    Plan::Running running(plan, request);
-    Result result;
-    {
-        py::gil_scoped_release nogil;
-        result = running.go();
-    }
+    const Result result = go(plan, {passed_args.data(), passed_outs.data(), steps, every, seconds});
     return py::make_tuple(result.done, result.bad);
+}
+
+// One plan of a sequence: it runs `steps` steps, and its outputs, of the last step, move from turn to turn.
+struct Job {
+    Plan* plan;
+    std::vector<Passed> args, outs, first_outs;
+    int64_t steps;
+};
+
+Job job_of(const py::handle& item, int64_t turns) {
+    const auto t = item.cast<py::tuple>();
+    if (t.size() != 6) throw py::value_error("run_turns: a job is (plan, args, arg_advance, outs, out_advance, steps)");
+    Job job{t[0].cast<Plan*>(), {}, {}, {}, t[5].cast<int64_t>()};
+    if (job.steps < 1) throw py::value_error("run_turns: steps: expected at least 1 in each job");
+    read_slots(t[1].cast<py::tuple>(), t[2].cast<py::tuple>(), job.plan->recipe().arguments, false, job.steps - 1,
+               job.args);
+    read_slots(t[3].cast<py::tuple>(), t[4].cast<py::tuple>(), job.plan->recipe().outputs, true, turns - 1,
+               job.first_outs);
+    job.outs = job.first_outs;
+    for (Passed& out : job.outs) out.advance = 0;
+    return job;
+}
+
+// (whole turns, job that met a bad index or -1, steps that it did before).
+py::tuple run_turns(const py::sequence& items, int64_t turns, double seconds) {
+    const auto begin = std::chrono::steady_clock::now();
+    if (turns < 1) throw py::value_error("run_turns: turns: expected at least 1, received " + std::to_string(turns));
+    std::vector<Job> jobs;
+    for (const py::handle& item : items) jobs.push_back(job_of(item, turns));
+    for (int64_t turn = 0; turn < turns; ++turn) {
+        for (size_t j = 0; j < jobs.size(); ++j) {
+            Job& job = jobs[j];
+            for (size_t i = 0; i < job.outs.size(); ++i)
+                job.outs[i].data = job.first_outs[i].data + turn * job.first_outs[i].advance;
+            const Result result = go(*job.plan, {job.args.data(), job.outs.data(), job.steps, false, 0});
+            if (result.bad) return py::make_tuple(turn, (int64_t)j, result.done);
+        }
+        const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+        if (seconds > 0 && spent.count() > seconds) return py::make_tuple(turn + 1, -1, 0);
+    }
+    return py::make_tuple(turns, -1, 0);
 }
 
 py::list describe(const Plan& plan, bool epilogue) {
@@ -155,6 +198,7 @@ void bind_plan(py::module_& m) {
             for (const Plan::Time& t : plan.times()) list.append(py::make_tuple(t.runs, t.seconds));
             return list;
         });
+    m.def("run_turns", run_turns, "Runs a sequence of plans, `turns` times over.");
     m.def("plan_stats", [] {
         const WorkspaceStats s = workspace_stats();
         py::dict d;

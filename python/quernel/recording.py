@@ -14,6 +14,7 @@ writes = 0  # attribute writes to Versioned objects; a plan that saw this number
 ELSEWHERE = (
     weakref.WeakValueDictionary()
 )  # id(array) -> array that a kernel made unrecorded while some step was recorded
+CONSTANTS = weakref.WeakValueDictionary()  # id(array) -> array that nobody writes: the numbers that ops keep
 STORAGE = weakref.WeakValueDictionary()  # id(array) -> the Variable whose memory it is, for as long as that lives
 
 

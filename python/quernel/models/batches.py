@@ -137,7 +137,10 @@ class ArrayBatches:
         self.num_batches = math.ceil(self.size / self.batch_size)
 
     def __iter__(self):
-        order = permutation(self.size) if self.shuffle else None
+        return self.parts(permutation(self.size) if self.shuffle else None)
+
+    def parts(self, order):
+        """The parts of a pass in an order of the samples, or in that of the arrays (None)."""
         full, rest = divmod(self.size, self.batch_size)
         if full:
             yield ArrayPart(self.data, order, 0, full, self.batch_size)
@@ -164,6 +167,13 @@ class ArrayPart:
 
     def run(self, functions, steps, seconds, into=None):
         """Up to `steps` further steps by one call of a Function: (steps done, result of the last)."""
+        function, args = self.call(functions, steps)
+        done, result = function.loop(args, steps, seconds, into)
+        self.done += done
+        return done, result
+
+    def call(self, functions, steps):
+        """(Function, arguments) of the next `steps` steps."""
         start = self.first + self.done * self.size
         stop = start + steps * self.size
         walked = self.steps > 1  # else it is passed as a batch by itself, whose plan then serves both
@@ -172,14 +182,8 @@ class ArrayPart:
             return None if array is None else Rows(array[start:stop], self.size) if walked else array[start:stop]
 
         if self.order is None:
-            args = (tree.map_structure(cut, self.data),)
-            function = functions.batch
-        else:
-            args = self.data, cut(self.order)
-            function = functions.rows
-        done, result = function.loop(args, steps, seconds, into)
-        self.done += done
-        return done, result
+            return functions.batch, (tree.map_structure(cut, self.data),)
+        return functions.rows, (self.data, cut(self.order))
 
 
 @Function

@@ -2,7 +2,7 @@
 
 import time
 
-from .predictions import Predictions
+from .predictions import joined
 
 TURN = 0.1  # seconds after which native steps give Python a turn: for Ctrl-C and the progress bar
 
@@ -89,10 +89,7 @@ def _told(logs, outputs):
         return logs
     if len(outputs) == 1:
         return {"outputs": outputs[0]}
-    joined = Predictions()
-    for structure in outputs:
-        joined.add(structure)
-    return {"outputs": joined.result()}
+    return {"outputs": joined(*outputs)}
 
 
 def _room(predictions, part, count):

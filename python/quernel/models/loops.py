@@ -1,5 +1,7 @@
 """Loops: fit, evaluate and predict, over an epoch or a batch; the part of Trainer that runs steps."""
 
+import time
+
 import numpy as np
 
 from ..callbacks.callback_list import CallbackList, floats
@@ -9,7 +11,8 @@ from .compile_metrics import CompileMetrics
 from .epoch_loop import run_epoch
 from .epochs import make_epochs
 from .interrupt import Shield, lone_fit
-from .predictions import Predictions
+from .predictions import Predictions, joined
+from .short_epochs import ShortEpochs
 from .steps import steps_of
 
 _QUICK = frozenset(np.dtype(name) for name in ("float32", "float64", "int32", "int64", "uint8", "bool"))
@@ -109,15 +112,24 @@ class Loops:
         object.__setattr__(self, "stop_training", False)  # no change of the layer
         logs = {}
         callbacks.on_train_begin()
-        for epoch in epochs:
+        short = ShortEpochs(self, batches, validation, callbacks, shield)
+        epoch = epochs.start
+        while epoch < epochs.stop:
+            several = short.run(epoch, epochs.stop)
+            if several:
+                epoch, logs = epoch + len(several), several[-1]
+                continue
+            begun = time.perf_counter()
             self._reset_metrics()
             callbacks.on_epoch_begin(epoch)
             logs = self._epoch_logs(*run_epoch(self, steps_of(self).train, batches, callbacks, "train", shield))
+            short.took(time.perf_counter() - begun)
             if validation is not None and _due(epoch + 1, validation_freq):
                 validation.restart()
                 values = self.evaluate(validation, callbacks=callbacks, return_dict=True)
                 logs.update({f"val_{name}": value for name, value in values.items()})
             callbacks.on_epoch_end(epoch, logs)
+            epoch += 1
             if self.stop_training:
                 break
         callbacks.on_train_end(logs)
@@ -178,7 +190,7 @@ class Loops:
         """
         if verbose == 0 and callbacks is None and steps is None and batch_size is None and _is_one_batch(x):
             outputs = steps_of(self).predict.batch((x,))  # nothing to cut, nobody to call
-            return outputs.numpy() if type(outputs) is Tensor else _joined(outputs)
+            return outputs.numpy() if type(outputs) is Tensor else joined(outputs)
         batches = make_epochs(x, batch_size=batch_size, steps=steps, ahead=not self.run_eagerly)
         callbacks = self._callbacks(callbacks, verbose, batches.num_batches, epochs=1)
         predictions = Predictions(getattr(batches.source, "size", None) if steps is None else None)
@@ -210,7 +222,7 @@ class Loops:
 
     def predict_on_batch(self, x):
         """The outputs for this batch as arrays."""
-        return _joined(steps_of(self).predict.batch(_one_batch(x)))
+        return joined(steps_of(self).predict.batch(_one_batch(x)))
 
     # --- pieces
 
@@ -267,13 +279,6 @@ def _is_one_batch(x):
     return type(x) is np.ndarray and x.ndim > 0 and 0 < x.shape[0] <= 32 and x.dtype in _QUICK and x.flags.c_contiguous
 
 
-def _joined(*outputs):
-    predictions = Predictions()
-    for structure in outputs:
-        predictions.add(structure)
-    return predictions.result()
-
-
 def _one_batch(x, y=None, sample_weight=None, class_weight=None):
     if x is None:
         raise ValueError("x: expected arrays, received None")
@@ -283,9 +288,7 @@ def _one_batch(x, y=None, sample_weight=None, class_weight=None):
 
 
 def _validation_parts(data):
-    if isinstance(data, (list, tuple)):
-        return unpack_x_y_sample_weight(tuple(data))
-    return data, None, None
+    return unpack_x_y_sample_weight(tuple(data)) if isinstance(data, (list, tuple)) else (data, None, None)
 
 
 def _due(epoch, frequency):

@@ -85,3 +85,11 @@ class Predictions:
             return tree.pack(self._structure, self._whole)
         joined = [column[0] if len(column) == 1 else kernels.concat(column, axis=0) for column in self._columns]
         return tree.pack(self._structure, joined)
+
+
+def joined(*outputs):
+    """Arrays in the structure of the outputs of some batches."""
+    predictions = Predictions()
+    for structure in outputs:
+        predictions.add(structure)
+    return predictions.result()

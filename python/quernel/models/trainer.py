@@ -203,7 +203,7 @@ class Trainer(Loops):
             >>> model.compile("sgd", "mse")
             >>> _ = model.fit(qn.ones((96, 2)), qn.ones((96, 1)), epochs=2, verbose=0)
             >>> model.plan_summary(print_fn=lambda text: print(text.splitlines()[0]))
-            train_step: 17 calls, native engine, 4 runs
+            train_step: 13 calls, native engine, 4 runs
         """
         if step not in ("train", "test", "predict"):
             raise ValueError(f"plan_summary: step: expected 'train', 'test' or 'predict', received {step!r}")

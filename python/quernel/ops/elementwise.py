@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from .. import ops
+from .. import ops, recording
 from ..dtypes import result_type
 from ..tensor import Tensor
 from .apply import operand
@@ -44,7 +44,9 @@ def _weak(value, dtype):
 
 @functools.lru_cache(256)
 def _kept(kind, value, dtype):
-    return Tensor(np.asarray(value, dtype))
+    array = np.asarray(value, dtype)
+    recording.CONSTANTS[id(array)] = array
+    return Tensor(array)
 
 
 def as_float(x):

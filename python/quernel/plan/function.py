@@ -18,6 +18,7 @@ from .plan import BadIndex, Plan
 from .recorder import OUTSIDE, Recorder
 from .rows import Rows
 from .trace import Trace, difference
+from .turns import Job
 
 _STATES = 8  # plans of a signature for different states of what is trainable
 MAX_PLANS = 512  # of a Function; the least recently used one goes. 200 batch sizes are no rarity, 512 are
@@ -144,6 +145,20 @@ class Function:
             return plan.run(leaves, steps, seconds, flat)
         except BadIndex as bad:
             self._explain(entry, plan, args, named, leaves, bad.done, steps)
+
+    def job(self, args, steps=1, outs=None):
+        """A Job of `steps` steps for `run_turns`, or None where a step is yet to be recorded, or is to run in Python.
+
+        Args:
+            args, steps: as for `loop`.
+            outs: arrays that take the outputs, of each turn anew; default: `run_turns` returns them.
+        """
+        leaves = []
+        entry = self._entries.get((False, describe(args, leaves)))
+        if entry is None or check.ENABLED or autograd.tapes() or in_spec_scope() or recording.current() is not None:
+            return None
+        plan = entry.plan()
+        return Job(self, entry, plan, args, leaves, steps, outs) if plan is not None and plan.takes_turns else None
 
     def _inline(self, args, named, into):
         """Plain Python: the calls reach the tapes, or the recorder of another Function, around this one."""

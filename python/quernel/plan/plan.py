@@ -51,10 +51,7 @@ class Plan:
         Raises:
             BadIndex: step `done` found an index out of range.
         """
-        for variable in self.written:
-            if variable._reader is not None or variable._readers:
-                variable._prepare_write()  # Tensors read before keep the old value
-        args = tuple([array_of(leaves[i]) for i in self._used])  # after that: one may be such a Tensor
+        args = self._ready(leaves)
         outs = [empty(shape, dtype) for shape, dtype in self._specs]
         if into is None:
             done, bad = self.engine.run(args, self._moves, tuple(outs), self._still, steps, False, seconds)
@@ -75,6 +72,30 @@ class Plan:
         if bad:
             raise BadIndex(done)
         return done, None if into is not None else self._wrap(outs)
+
+    def _ready(self, leaves):
+        for variable in self.written:
+            if variable._reader is not None or variable._readers:
+                variable._prepare_write()  # Tensors read before keep the old value
+        return tuple([array_of(leaves[i]) for i in self._used])  # after that: one may be such a Tensor
+
+    @property
+    def takes_turns(self):
+        """Whether `turn` is possible: the engine is native, and no Tensor that Python holds gets new values."""
+        return self.engine.kind == "native" and not self._alive
+
+    def turn(self, leaves, steps, turns, outs=None):
+        """(what `_core.run_turns` needs for `steps` steps a turn, function from a number of turns to the last one's result).
+
+        Args:
+            outs: list of the arrays that each turn fills, or None for new ones for each turn.
+        """
+        size = 1 if outs is not None else turns
+        if outs is None:
+            outs = [empty((turns, *shape), dtype) for shape, dtype in self._specs]
+        moves = tuple([a.strides[0] if size > 1 else 0 for a in outs])
+        job = self.engine.plan, self._ready(leaves), self._moves, tuple(outs), moves, steps
+        return job, lambda turn: self._wrap([a[turn] for a in outs])
 
 
 def _wrapper(program):

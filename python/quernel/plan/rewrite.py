@@ -1,6 +1,8 @@
 """Rewrites: calls of a program replaced by cheaper ones with the same bits. Each says why the bits cannot differ."""
 
-from .recorder import MADE, Like, Op, Ref, Root, contiguous_strides
+from .. import recording
+from .recorder import MADE, OUTSIDE, Like, Op, Ref, Root, address_of, array_at, contiguous_strides
+from .trace import FLAGGING
 
 _POOLS = ("max_pool_dx", "global_max_pool_dx")
 
@@ -38,7 +40,52 @@ def relu_before_pool(program):
         del program.roots[masked.root]
 
 
-REWRITES = [relu_before_pool]
+SMALL = 4096  # bytes; filling a large constant anew costs less than the memory to keep it
+
+
+def constant_calls(program):
+    """A call whose inputs are all constants is made once, by the same kernel: what it gives is a constant too.
+
+    A step of linear regression drops from 17 calls to 13: the slope 1 / n of the mean, counts cast to float.
+    """
+    known = {number for number, root in program.roots.items() if _is_constant(program, number, root)}
+    calls = []
+    for op, epilogue in program.calls:
+        if all(ref.root in known for ref in op.reads()) and _can_be_made_once(program, op):
+            inputs = [None if v is None else [_value(program, r) for r in v] if type(v) is list else _value(program, v)
+                      for v in op.inputs]  # fmt: skip
+            result = op.kernel._execute(op.resolved, inputs, op.attrs, None)
+            for ref, array in zip(op.outputs, result if type(result) is tuple else (result,)):
+                program.roots[ref.root] = Root(OUTSIDE, ref.root, array, array, op.line)
+                program.kept.append(array)
+                known.add(ref.root)
+        else:
+            calls.append((op, epilogue))
+    program.calls[:] = calls
+    used = _users(program)
+    for number in [n for n in known if n not in used]:
+        del program.roots[number]
+
+
+def _is_constant(program, number, root):
+    if root.kind is not OUTSIDE:
+        return False
+    return number not in program.captured or recording.CONSTANTS.get(id(root.what)) is root.what
+
+
+def _can_be_made_once(program, op):
+    if op.written or op.kernel.updates or op.kernel.view or op.kernel.name in FLAGGING:
+        return False
+    roots = [program.roots[ref.root] for ref in op.outputs]
+    return all(root.kind is MADE for root in roots) and sum(root.bytes for root in roots) <= SMALL
+
+
+def _value(program, ref):
+    owner = program.roots[ref.root].what
+    return array_at(owner, address_of(owner) + ref.offset, ref)
+
+
+REWRITES = [constant_calls, relu_before_pool]
 
 
 def _users(program):
