@@ -134,6 +134,39 @@ def test_weights_gradient_of_few_channels(engine, images, kernel, o, strides, pa
             assert_same_bits(got, want)
 
 
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e.backend == "native" and e.isa != "base"], ids=str)
+@pytest.mark.parametrize(
+    "sizes, kernel, o, strides, dilation, padding",
+    [
+        ((3, 30, 28), (3, 3), 32, 1, 1, "valid"),
+        ((2, 37, 41), (7, 7), 24, 2, 1, "same"),
+        ((2, 21, 34), (3, 3), 70, 1, 2, "same"),  # chains of 512 end inside a tap
+        ((2, 25, 70), (4, 3), 5, (1, 3), (3, 2), "same"),
+        ((2, 66), (5,), 130, 3, 1, "valid"),
+        ((1, 6, 5, 35), (2, 3, 2), 17, (2, 1, 1), 1, "same"),
+    ],
+)
+def test_few_channels_have_the_bits_of_many(engine, sizes, kernel, o, strides, dilation, padding):
+    rng = np.random.default_rng(0)
+    attrs = {"strides": strides, "dilation_rate": dilation, "padding": padding}
+    x, w = (rng.standard_normal(s).astype("float32") for s in ((*sizes, o), (*kernel, 20, o)))
+    w[(0,) * len(kernel)] = np.inf  # no product with a tap that is clipped, not even with zero
+    b, forward = rng.standard_normal(20).astype("float32"), np.moveaxis(w, -1, -2)
+    with engine:
+        y = K.conv_forward(rng.standard_normal((*sizes, 20)).astype("float32"), w, **attrs)
+        dy = rng.standard_normal(y.shape).astype("float32")
+        wide = K.conv_dx(dy, w, input_shape=(*sizes, 20), **attrs)
+        same = K.conv_forward(x, forward, b, activation="tanh", **attrs)
+        for few in (1, 2, 3, 4):
+            narrow = K.conv_dx(dy, w[..., :few, :], input_shape=(*sizes, few), **attrs)
+            assert_same_bits(narrow, wide[..., :few])
+            reverse = np.ascontiguousarray(np.moveaxis(dy, -1, 0)).transpose(*range(1, dy.ndim), 0)
+            assert_same_bits(K.conv_dx(reverse, w[..., :few, :], input_shape=(*sizes, few), **attrs), narrow)
+            assert_same_bits(
+                K.conv_forward(x, forward[..., :few], b[:few], activation="tanh", **attrs), same[..., :few]
+            )
+
+
 @pytest.mark.parametrize("engine", [e for e in ENGINES if e.backend == "native"], ids=str)
 def test_one_image_equals_its_row_of_the_batch(engine):
     rng = np.random.default_rng(1)

@@ -76,9 +76,15 @@ struct Gather {
     Axis axis[SPATIAL];
     int64_t (*lines)(const Axis&, Line*);
     int64_t packed, room, line_room;  // scratch: bytes of packed weights, bytes a rank, where its lists start
+    bool narrow;                      // goes the way of narrow.hpp
 };
 void plan(Call& call, Gather& g);
 void run(const Gather& g, const Team& team, char* scratch);
+
+template <bool B>
+struct Some {
+    static constexpr bool value = B;
+};
 
 constexpr int64_t PANEL =
     32;  // columns of packed weights: 36 KB for 288 terms, which stays in L1 while the pixels pass

@@ -1,6 +1,6 @@
 // The loops that conv_forward and conv_dx share: packed weights, regions of positions that meet the same taps, tiles of
 // dot.
-#include "conv/conv.hpp"
+#include "conv/narrow.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -166,6 +166,7 @@ struct Worker {
 }  // namespace
 
 void plan(Call& call, Gather& g) {
+    if (plan_narrow(call, g)) return;
     const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2];
     const int64_t rows = most(most(g.size[1], g.size[2]), g.n);
     if (g.k == 1)  // then the stride of k is never taken; give it the value that uniform rows of weights have
@@ -180,6 +181,7 @@ void plan(Call& call, Gather& g) {
 }
 
 void run(const Gather& g, const Team& team, char* scratch) {
+    if (g.narrow) return run_narrow(g, team, scratch);
     const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2];
     float* weights = reinterpret_cast<float*>(scratch);
     char* room = scratch + g.packed + team.rank * g.room;

@@ -15,11 +15,6 @@ constexpr int MOST = 14;
 
 int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
-template <bool B>
-struct Some {
-    static constexpr bool value = B;
-};
-
 // Positions p, ..., p + n - 1 of one line of an image: terms of a block that follow each other.
 struct Span {
     const float *x, *dy;  // x: where tap 0 of position p reads, or would

@@ -3,6 +3,8 @@
 //   constexpr int VL                 float32 lanes of one vector (16, 8, 4)
 //   vf, vi, vm                       vectors of VL float32 / int32, and a mask of VL lanes
 //   loadu(p) load_n(p, n)            n in [0, VL]: lanes >= n read nothing and give 0
+//   held(v)                          v, in a register: GCC would load it again for each use, twice where it crosses a
+//                                    cache line
 //   storeu(p, v) store_n(p, v, n)    lanes >= n write nothing
 //   set1(x) zero()                   broadcast
 //   add sub mul div fma(a,b,c)=a*b+c fnma(a,b,c)=c-a*b sqrt

@@ -19,6 +19,10 @@ QUERNEL_INLINE vm first_n(int n) { return {_mm256_castsi256_ps(lanes_below(n))};
 
 QUERNEL_INLINE vf loadu(const float* p) { return _mm256_loadu_ps(p); }
 QUERNEL_INLINE vf load_n(const float* p, int n) { return _mm256_maskload_ps(p, lanes_below(n)); }
+QUERNEL_INLINE vf held(vf v) {
+    asm("" : "+x"(v));
+    return v;
+}
 QUERNEL_INLINE void storeu(float* p, vf v) { _mm256_storeu_ps(p, v); }
 QUERNEL_INLINE void store_n(float* p, vf v, int n) { _mm256_maskstore_ps(p, lanes_below(n), v); }
 QUERNEL_INLINE vf set1(float x) { return _mm256_set1_ps(x); }

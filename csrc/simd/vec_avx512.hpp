@@ -17,6 +17,10 @@ QUERNEL_INLINE vm first_n(int n) { return (vm)((1u << n) - 1u); }
 
 QUERNEL_INLINE vf loadu(const float* p) { return _mm512_loadu_ps(p); }
 QUERNEL_INLINE vf load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first_n(n), p); }
+QUERNEL_INLINE vf held(vf v) {
+    asm("" : "+v"(v));
+    return v;
+}
 QUERNEL_INLINE void storeu(float* p, vf v) { _mm512_storeu_ps(p, v); }
 QUERNEL_INLINE void store_n(float* p, vf v, int n) { _mm512_mask_storeu_ps(p, first_n(n), v); }
 QUERNEL_INLINE vf set1(float x) { return _mm512_set1_ps(x); }

@@ -30,6 +30,7 @@ QUERNEL_INLINE vf load_n(const float* p, int n) {
     for (int i = 0; i < n; ++i) v[i] = p[i];
     return v;
 }
+QUERNEL_INLINE vf held(vf v) { return v; }
 QUERNEL_INLINE void storeu(float* p, vf v) { std::memcpy(p, &v, sizeof(v)); }
 QUERNEL_INLINE void store_n(float* p, vf v, int n) {
     for (int i = 0; i < n; ++i) p[i] = v[i];
