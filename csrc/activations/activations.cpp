@@ -56,7 +56,7 @@ QUERNEL_INLINE vf sigmoid_dx1(vf dy, vf y) { return mul(dy, mul(y, sub(set1(1.0f
 QUERNEL_INLINE vf tanh_dx1(vf dy, vf y) { return mul(dy, fnma(y, y, set1(1.0f))); }
 QUERNEL_INLINE vf softplus1(vf x) {
     const vf top = select(le(x, zero()), zero(), x);
-    return add(top, vlog1p(vexp(vneg(vabs(x)))));
+    return add(top, vlog1p(vexp_below(vneg(vabs(x)))));
 }
 QUERNEL_INLINE vf softplus1_dx(vf dy, vf x) { return mul(dy, vsigmoid(x)); }
 QUERNEL_INLINE vf silu1(vf x) { return mul(x, vsigmoid(x)); }

@@ -1,6 +1,8 @@
 // The walk of map: one copy of it for all elementwise ops, whatever their dtype.
 #include "map/map.hpp"
 
+#include "simd/stream.hpp"
+
 namespace quernel {
 namespace QUERNEL_ISA {
 
@@ -8,6 +10,9 @@ namespace {
 
 constexpr int64_t CHUNK = 512;  // elements of a buffered chunk: four operands of 8 bytes are 16 KB, a third of L1
 constexpr int64_t SHORT = 32;   // below this many elements an inner row costs more to start than its elements to gather
+
+// An op of more operations than this waits for its arithmetic: the copy behind it would come on top.
+constexpr double LIGHT = 20;
 
 typedef uint8_t __attribute__((may_alias)) raw1;
 typedef uint32_t __attribute__((may_alias)) raw4;
@@ -158,6 +163,7 @@ bool map_prepare(Call& c, int inputs, const View* const* views, double cost, Row
     }
     for (int i = 0; i < 4; ++i) m.params[i] = i < c.n_floats ? (float)c.floats[i] : 0.0f;
     c.flops = cost * (double)m.size;
+    m.light = cost < LIGHT;
     c.ranks = worth(c, m.size / 64 + 1);
     return true;
 }
@@ -190,7 +196,10 @@ void map_run(const Call& c, const Team& team) {
     }
     const bool by_rows = !dense && width >= SHORT;
     // Chunks of whole short rows start at one place of their row, so an operand that repeats itself is gathered once.
-    const int64_t most = dense || (by_rows && direct) ? end - at : by_rows ? CHUNK : CHUNK / width * width;
+    const Map::Operand& result = m.of[0];
+    const bool past = m.light && result.dense && result.item % 4 == 0 && streams(m.size * result.item);
+    const bool whole = !past && (dense || (by_rows && direct));
+    const int64_t most = whole ? end - at : dense || by_rows ? CHUNK : CHUNK / width * width;
 
     alignas(64) char buffer[4][CHUNK * 8];
     const char* filled[4] = {};  // the element that a buffer repeats
@@ -199,6 +208,10 @@ void map_run(const Call& c, const Team& team) {
     while (at < end) {
         int64_t n = end - at < most ? end - at : most;
         if (by_rows && n > width - place.at[inner]) n = width - place.at[inner];
+        if (past && dense) {  // from the second chunk on whole lines
+            const int64_t before = reinterpret_cast<uintptr_t>(result.data + at * result.item) % 64 / result.item;
+            if (n > CHUNK - before) n = CHUNK - before;
+        }
         const char* x[3] = {};
         char* y = nullptr;
         for (int k = 0; k <= m.inputs; ++k) {
@@ -222,16 +235,20 @@ void map_run(const Call& c, const Team& team) {
             else
                 y = p;
         }
-        m.row(m.params, n, y, x);
-        if (y == buffer[0]) gather(m, m.of[0], place, n, y, true);
+        m.row(m.params, n, past ? buffer[0] : y, x);
+        if (past)
+            stream_copy(reinterpret_cast<float*>(y), reinterpret_cast<const float*>(buffer[0]), n * result.item / 4);
+        else if (y == buffer[0])
+            gather(m, result, place, n, y, true);
         at += n;
-        if (at >= end) return;
+        if (at >= end) break;
         if (dense) continue;
         if (by_rows)
             place.advance(m, n);
         else
             place.set(m, at);
     }
+    if (past) stream_end();
 }
 
 }  // namespace QUERNEL_ISA

@@ -38,6 +38,7 @@ struct Map {
     };
     Row row;
     int inputs, rank;
+    bool light;  // bound by memory, not by arithmetic
     int64_t size, shape[MAX_RANK];
     Operand of[4];  // the output, then the inputs
     float params[4];
@@ -50,13 +51,21 @@ bool map_prepare(Call& c, int inputs, double cost, Row row);
 bool map_prepare(Call& c, int inputs, const View* const* views, double cost, Row row);
 void map_run(const Call& c, const Team& team);
 
-// Rows of float32: F is a function on vectors, tails are masked.
+// Rows of float32: F is a function on vectors, tails are masked. Inputs are fetched AHEAD elements before they are needed:
+// where F takes some 20 instructions, no more than a few of its turns fit into the core's window, too few loads are
+// under way, and memory and arithmetic take turns (34 multiply-adds on 40 MB: 10.8 ms, so 8.9, from L1 8.6).
+constexpr int AHEAD = 512;
+QUERNEL_INLINE void fetch_ahead(const float* p) { __builtin_prefetch(p + AHEAD); }
+
 template <vf (*F)(vf)>
 void row1(const float*, int64_t n, char* y_, const char* const* x_) {
     float* y = reinterpret_cast<float*>(y_);
     const float* a = reinterpret_cast<const float*>(x_[0]);
     int64_t i = 0;
-    for (; i + VL <= n; i += VL) storeu(y + i, F(loadu(a + i)));
+    for (; i + VL <= n; i += VL) {
+        fetch_ahead(a + i);
+        storeu(y + i, F(loadu(a + i)));
+    }
     if (i < n) store_n(y + i, F(load_n(a + i, (int)(n - i))), (int)(n - i));
 }
 template <vf (*F)(vf, vf)>
@@ -64,7 +73,11 @@ void row2(const float*, int64_t n, char* y_, const char* const* x_) {
     float* y = reinterpret_cast<float*>(y_);
     const float *a = reinterpret_cast<const float*>(x_[0]), *b = reinterpret_cast<const float*>(x_[1]);
     int64_t i = 0;
-    for (; i + VL <= n; i += VL) storeu(y + i, F(loadu(a + i), loadu(b + i)));
+    for (; i + VL <= n; i += VL) {
+        fetch_ahead(a + i);
+        fetch_ahead(b + i);
+        storeu(y + i, F(loadu(a + i), loadu(b + i)));
+    }
     if (i < n) {
         const int k = (int)(n - i);
         store_n(y + i, F(load_n(a + i, k), load_n(b + i, k)), k);
@@ -76,7 +89,12 @@ void row3(const float*, int64_t n, char* y_, const char* const* x_) {
     const float *a = reinterpret_cast<const float*>(x_[0]), *b = reinterpret_cast<const float*>(x_[1]);
     const float* d = reinterpret_cast<const float*>(x_[2]);
     int64_t i = 0;
-    for (; i + VL <= n; i += VL) storeu(y + i, F(loadu(a + i), loadu(b + i), loadu(d + i)));
+    for (; i + VL <= n; i += VL) {
+        fetch_ahead(a + i);
+        fetch_ahead(b + i);
+        fetch_ahead(d + i);
+        storeu(y + i, F(loadu(a + i), loadu(b + i), loadu(d + i)));
+    }
     if (i < n) {
         const int k = (int)(n - i);
         store_n(y + i, F(load_n(a + i, k), load_n(b + i, k), load_n(d + i, k)), k);
@@ -89,7 +107,10 @@ void row1p(const float* params, int64_t n, char* y_, const char* const* x_) {
     float* y = reinterpret_cast<float*>(y_);
     const float* a = reinterpret_cast<const float*>(x_[0]);
     int64_t i = 0;
-    for (; i + VL <= n; i += VL) storeu(y + i, F(loadu(a + i), p));
+    for (; i + VL <= n; i += VL) {
+        fetch_ahead(a + i);
+        storeu(y + i, F(loadu(a + i), p));
+    }
     if (i < n) store_n(y + i, F(load_n(a + i, (int)(n - i)), p), (int)(n - i));
 }
 template <vf (*F)(vf, vf, const float*)>
@@ -98,7 +119,11 @@ void row2p(const float* params, int64_t n, char* y_, const char* const* x_) {
     float* y = reinterpret_cast<float*>(y_);
     const float *a = reinterpret_cast<const float*>(x_[0]), *b = reinterpret_cast<const float*>(x_[1]);
     int64_t i = 0;
-    for (; i + VL <= n; i += VL) storeu(y + i, F(loadu(a + i), loadu(b + i), p));
+    for (; i + VL <= n; i += VL) {
+        fetch_ahead(a + i);
+        fetch_ahead(b + i);
+        storeu(y + i, F(loadu(a + i), loadu(b + i), p));
+    }
     if (i < n) {
         const int k = (int)(n - i);
         store_n(y + i, F(load_n(a + i, k), load_n(b + i, k), p), k);

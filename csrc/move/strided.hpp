@@ -10,7 +10,7 @@
 // The destination must not overlap the source, and no two indices may name one destination element.
 #pragma once
 #include "base/check.hpp"
-#include "simd/vec.hpp"
+#include "simd/stream.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -133,13 +133,19 @@ inline void move_rows(const Nest& nest, T* to, const T* from, int64_t begin, int
     const ptrdiff_t to_step = nest.to[inner], from_step = nest.from[inner];
     Odometer row(nest, inner, begin / n);
     int64_t column = begin % n;
+    const bool past = to_step == 1 && from_step == 1 && sizeof(T) >= 4 && n >= 256 && streams(nest.size() * sizeof(T));
     while (begin < end) {
         const int64_t count = n - column < end - begin ? n - column : end - begin;
-        move_row(to + row.to + column * to_step, to_step, from + row.from + column * from_step, from_step, count);
+        if (past)
+            stream_copy(reinterpret_cast<float*>(to + row.to + column),
+                        reinterpret_cast<const float*>(from + row.from + column), count * (int64_t)(sizeof(T) / 4));
+        else
+            move_row(to + row.to + column * to_step, to_step, from + row.from + column * from_step, from_step, count);
         begin += count;
         column = 0;
         row.next();
     }
+    if (past) stream_end();
 }
 
 // Source dense along another axis than the destination (a transpose): strips of 16 source lines stay in L1 while the

@@ -51,6 +51,9 @@ QUERNEL_INLINE vf vexp(vf x) {
     return select(gt(x, set1(88.7228317f)), set1(INF), select(lt(x, set1(-87.3365402f)), zero(), y));
 }
 
+// vexp for arguments that are at most 0, or NaN.
+QUERNEL_INLINE vf vexp_below(vf x) { return select(lt(x, set1(-87.3365402f)), zero(), exp_core(x)); }
+
 // exp(x) - 1 = 2 * (q * s + (s - 1/2)), q = exp(r) - 1, s = 2^(n-1).
 QUERNEL_INLINE vf vexpm1(vf x) {
     const vi n = to_int(mul(x, set1(LOG2E)));
@@ -115,7 +118,7 @@ QUERNEL_INLINE vf vtanh(vf x) {
 // 1 / (1 + exp(-x)) as e / (1 + e) below 0 and 1 / (1 + e) above, e = exp(-|x|); `lost` is what rounding 1 + e dropped.
 // `rest` is 1 - sigmoid(x) = sigmoid(-x) without cancellation.
 QUERNEL_INLINE vf vsigmoid(vf x, vf& rest) {
-    const vf one = set1(1.0f), e = vexp(vneg(vabs(x)));
+    const vf one = set1(1.0f), e = vexp_below(vneg(vabs(x)));
     const vf d = add(one, e), lost = sub(e, sub(d, one));
     const vm below = lt(x, zero());
     const vf q = div(select(below, e, one), d), p = div(select(below, one, e), d);

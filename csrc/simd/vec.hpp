@@ -6,6 +6,8 @@
 //   held(v)                          v, in a register: GCC would load it again for each use, twice where it crosses a
 //                                    cache line
 //   storeu(p, v) store_n(p, v, n)    lanes >= n write nothing
+//   stream(p, v)                     p a multiple of the vector's size: past the caches where the ISA can; stream_end()
+//                                    after the last one, before another rank may read
 //   set1(x) zero()                   broadcast
 //   add sub mul div fma(a,b,c)=a*b+c fnma(a,b,c)=c-a*b sqrt
 //   mul_rest(a, b, p) = a*b - p      with one rounding on every ISA: what the rounded product p lost

@@ -25,6 +25,8 @@ QUERNEL_INLINE vf held(vf v) {
 }
 QUERNEL_INLINE void storeu(float* p, vf v) { _mm256_storeu_ps(p, v); }
 QUERNEL_INLINE void store_n(float* p, vf v, int n) { _mm256_maskstore_ps(p, lanes_below(n), v); }
+QUERNEL_INLINE void stream(float* p, vf v) { _mm256_stream_ps(p, v); }
+QUERNEL_INLINE void stream_end() { _mm_sfence(); }
 QUERNEL_INLINE vf set1(float x) { return _mm256_set1_ps(x); }
 QUERNEL_INLINE vf zero() { return _mm256_setzero_ps(); }
 

@@ -23,6 +23,8 @@ QUERNEL_INLINE vf held(vf v) {
 }
 QUERNEL_INLINE void storeu(float* p, vf v) { _mm512_storeu_ps(p, v); }
 QUERNEL_INLINE void store_n(float* p, vf v, int n) { _mm512_mask_storeu_ps(p, first_n(n), v); }
+QUERNEL_INLINE void stream(float* p, vf v) { _mm512_stream_ps(p, v); }
+QUERNEL_INLINE void stream_end() { _mm_sfence(); }
 QUERNEL_INLINE vf set1(float x) { return _mm512_set1_ps(x); }
 QUERNEL_INLINE vf zero() { return _mm512_setzero_ps(); }
 

@@ -36,6 +36,9 @@ QUERNEL_INLINE void store_n(float* p, vf v, int n) {
     for (int i = 0; i < n; ++i) p[i] = v[i];
 }
 
+QUERNEL_INLINE void stream(float* p, vf v) { storeu(p, v); }
+QUERNEL_INLINE void stream_end() {}
+
 QUERNEL_INLINE vf add(vf a, vf b) { return a + b; }
 QUERNEL_INLINE vf sub(vf a, vf b) { return a - b; }
 QUERNEL_INLINE vf mul(vf a, vf b) { return a * b; }
