@@ -40,6 +40,8 @@ struct FloatItems {
         return swap<k>(v);
     }
     static QUERNEL_INLINE item lane0(vec v) { return first(v); }
+    static QUERNEL_INLINE vf raw(vec v) { return v; }
+    static QUERNEL_INLINE vec of_raw(vf v) { return v; }
     static QUERNEL_INLINE vm same(vec a, item b) { return m_or(eq(a, set1(b)), isnan(a)); }
     static QUERNEL_INLINE bool same(item a, item b) { return a == b || a != a; }
 };
@@ -56,6 +58,8 @@ struct IntItems {
         return swapi<k>(v);
     }
     static QUERNEL_INLINE item lane0(vec v) { return firsti(v); }
+    static QUERNEL_INLINE vf raw(vec v) { return floats(v); }
+    static QUERNEL_INLINE vec of_raw(vf v) { return bits(v); }
     static QUERNEL_INLINE vm same(vec a, item b) { return eqi(a, seti(b)); }
     static QUERNEL_INLINE bool same(item a, item b) { return a == b; }
 };
@@ -115,9 +119,9 @@ QUERNEL_INLINE typename F::item fold_vector(typename F::vec v) {
     return F::lane0(v);
 }
 
-// One chunk: load(i, m) with i counted from the chunk's start, 0 <= n <= CHUNK.
+// One chunk up to the levels within a vector: load(i, m) with i counted from the chunk's start, 0 <= n <= CHUNK.
 template <class F, class Load>
-QUERNEL_INLINE typename F::item fold_chunk(int n, Load load) {
+QUERNEL_INLINE typename F::vec fold_lanes(int n, Load load) {
     typename F::vec a[PARTS];
 #pragma GCC unroll 16
     for (int v = 0; v < PARTS; ++v) a[v] = F::identity();
@@ -140,7 +144,28 @@ QUERNEL_INLINE typename F::item fold_chunk(int n, Load load) {
 #pragma GCC unroll 8
             for (int v = 0; v < h; ++v) a[v] = F::combine(a[v], a[v + h]);
     }
-    return fold_vector<F>(a[0]);
+    return a[0];
+}
+
+// One chunk.
+template <class F, class Load>
+QUERNEL_INLINE typename F::item fold_chunk(int n, Load load) {
+    return fold_vector<F>(fold_lanes<F>(n, load));
+}
+
+// fold_vector of VL vectors: lane i of the result is the value of v[i]. 4 shuffles a row where fold_vector waits for 4,
+// one after the other.
+template <class F>
+QUERNEL_INLINE typename F::vec fold_vectors(const typename F::vec (&v)[VL]) {
+    vf t[VL];
+#pragma GCC unroll 16
+    for (int i = 0; i < VL; ++i) t[i] = F::raw(v[i]);
+    transpose(t);
+#pragma GCC unroll 4
+    for (int h = VL / 2; h; h /= 2)
+#pragma GCC unroll 8
+        for (int l = 0; l < h; ++l) t[l] = F::raw(F::combine(F::of_raw(t[l]), F::of_raw(t[l + h])));
+    return F::of_raw(t[0]);
 }
 
 // Chunk values arriving in order, combined pairwise like the carries of a binary counter.

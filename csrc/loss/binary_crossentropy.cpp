@@ -8,7 +8,7 @@ namespace {
 
 vf from_logits(vf t, vf x) {
     const vf relu = select(gt(x, zero()), x, zero());
-    return add(sub(relu, mul(x, t)), vlog1p(vexp(vneg(vabs(x)))));
+    return add(sub(relu, mul(x, t)), vlog1p(vexp_below(vneg(vabs(x)))));
 }
 vf from_probabilities(vf t, vf x) {
     const vf one = set1(1.0f), p = clip_probability(x);

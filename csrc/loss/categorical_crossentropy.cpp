@@ -4,6 +4,22 @@
 namespace quernel {
 namespace QUERNEL_ISA {
 
+// The lanes of the sum of t * ((x - m) - log_s), n at most a chunk.
+static vf weighted(const float* t, const float* x, float m, float log_s, int n) {
+    const vf top = set1(m), log = set1(log_s);
+    return fold_lanes<SumF>(n, [=](int j, int k) __attribute__((always_inline)) {
+        return keep_m(mul(load_m(t + j, k), sub(sub(load_m(x + j, k), top), log)), k);
+    });
+}
+// dx = exponentials whose sum is s -> dx.
+static void slopes(float* dx, const float* t, int64_t n, float s, float total, float g) {
+    const Divisor by(set1(s));
+    const vf all = set1(total), slope = set1(g);
+    each_vector(n, [=](int64_t i, int m) __attribute__((always_inline)) {
+        store_m(dx + i, mul(sub(mul(by(load_m(dx + i, m)), all), load_m(t + i, m)), slope), m);
+    });
+}
+
 bool categorical_crossentropy_prepare(Call& c) {
     if (c.n_in != 2 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected target, output, one output, one flag");
     if (!all_f32(c.in, 2) || c.out[0].dtype != F32) return refuse(c, "expected float32");
@@ -30,12 +46,26 @@ void categorical_crossentropy_run(const Call& c, const Team& team, char* scratch
             }
             write_lanes(loss, at[2], rows, vneg(fold_across<SumF>(t, n)));
         });
+    if (logits && is_narrow(r))
+        return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
+            const float* all = c.in[1].f32();
+            alignas(64) float top[VL], log_s[VL];
+            const vf m = tops(all, at[1], rows, n);
+            storeu(top, m);
+            storeu(log_s, vlog(exp_sums(all, at[1], rows, n, m, nullptr, nullptr)));
+            vf part[VL];
+            for (int i = 0; i < VL; ++i) {
+                const float *t = c.in[0].f32() + at[0][i], *x = all + at[1][i];
+                part[i] = weighted(t, x, top[i], log_s[i], n);
+            }
+            write_lanes(loss, at[2], rows, vneg(fold_vectors<SumF>(part)));
+        });
     for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t* at) {
         const float *t = row[0], *x = row[1];
         float sum;
         if (logits) {
             const float m = row_max(x, r.n);
-            const vf top = set1(m), log_s = set1(log_of(exp_sum(x, m, nullptr, r.n)));
+            const vf top = set1(m), log_s = set1(log_of(exp_sum(x, m, nullptr, r.n, following(r, x, 1, t, 0))));
             sum = fold_row<SumF>(r.n, [=](int64_t i, int k) __attribute__((always_inline)) {
                 return keep_m(mul(load_m(t + i, k), sub(sub(load_m(x + i, k), top), log_s)), k);
             });
@@ -69,8 +99,9 @@ void categorical_crossentropy_dx_run(const Call& c, const Team& team, char* scra
             read_columns(c.in[2].f32(), at[1], n, x);
             const vf g = read_lanes(dy, at[2]);
             if (logits) {
-                const vf s = exp_sum_across(x, fold_across<MaxF>(x, n), u, n), total = fold_across<SumF>(t, n);
-                for (int l = 0; l < n; ++l) u[l] = mul(sub(mul(div(u[l], s), total), t[l]), g);
+                const Divisor s(exp_sum_across(x, fold_across<MaxF>(x, n), u, n));
+                const vf total = fold_across<SumF>(t, n);
+                for (int l = 0; l < n; ++l) u[l] = mul(sub(mul(s(u[l]), total), t[l]), g);
             } else {
                 const vf sum = fold_across<SumF>(x, n);
                 vm drop[SHORT];
@@ -83,17 +114,29 @@ void categorical_crossentropy_dx_run(const Call& c, const Team& team, char* scra
             }
             write_columns(c.out[0].f32w(), at[3], rows, n, u);
         });
+    if (logits && is_narrow(r))
+        return for_short_rows<4>(r, team, [&](const auto& at, int rows) {
+            const float* x = c.in[2].f32();
+            alignas(64) float sums[VL], totals[VL];
+            storeu(sums, exp_sums(x, at[1], rows, n, tops(x, at[1], rows, n), c.out[0].f32w(), at[3]));
+            vf part[VL];
+            for (int i = 0; i < VL; ++i) {
+                const float* t = c.in[1].f32() + at[0][i];
+                part[i] =
+                    fold_lanes<SumF>(n, [=](int j, int k) __attribute__((always_inline)) { return load_m(t + j, k); });
+            }
+            storeu(totals, fold_vectors<SumF>(part));
+            for (int i = 0; i < rows; ++i)
+                slopes(c.out[0].f32w() + at[3][i], c.in[1].f32() + at[0][i], n, sums[i], totals[i], dy[at[2][i]]);
+        });
     for_rows<4>(r, {&c.in[1], &c.in[2], &c.in[0], &c.out[0]}, team, scratch,
                 [&](float* const* row, const ptrdiff_t* at) {
                     const float *t = row[0], *x = row[1];
                     float* dx = row[3];
                     const vf g = set1(dy[at[2]]);
                     if (logits) {
-                        const vf s = set1(exp_sum(x, row_max(x, r.n), dx, r.n)), total = set1(row_sum(t, r.n));
-                        each_vector(r.n, [=](int64_t i, int m) __attribute__((always_inline)) {
-                            const vf p = div(load_m(dx + i, m), s);
-                            store_m(dx + i, mul(sub(mul(p, total), load_m(t + i, m)), g), m);
-                        });
+                        const float s = exp_sum(x, row_max(x, r.n), dx, r.n, following(r, x, 1, dx, 3));
+                        slopes(dx, t, r.n, s, row_sum(t, r.n), dy[at[2]]);
                         return;
                     }
                     const vf sum = set1(row_sum(x, r.n));

@@ -21,6 +21,20 @@ inline int64_t label(const View& t, ptrdiff_t at, int64_t n, const Team& team) {
     return -1;
 }
 
+// dx = exponentials whose sum is s -> dx; all 0 where the class k is not one.
+void slopes(float* dx, int64_t n, float s, float g, int64_t k) {
+    if (k < 0) {
+        __builtin_memset(dx, 0, (size_t)n * 4);
+        return;
+    }
+    const float hit = (dx[k] / s - 1.0f) * g;
+    const Divisor by(set1(s));
+    const vf slope = set1(g);
+    each_vector(n, [=](int64_t i, int m)
+                       __attribute__((always_inline)) { store_m(dx + i, mul(by(load_m(dx + i, m)), slope), m); });
+    dx[k] = hit;
+}
+
 }  // namespace
 
 bool sparse_categorical_crossentropy_prepare(Call& c) {
@@ -52,6 +66,20 @@ void sparse_categorical_crossentropy_run(const Call& c, const Team& team, char* 
             for (int i = 0; i < rows; ++i)
                 if (bad >> i & 1) loss[at[2][i]] = 0;
         });
+    if (logits && is_narrow(r))
+        return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
+            const float* x = c.in[1].f32();
+            const vf m = tops(x, at[0], rows, n), log_s = vlog(exp_sums(x, at[0], rows, n, m, nullptr, nullptr));
+            alignas(64) float picked[VL] = {}, value[VL];
+            unsigned bad = 0;
+            for (int i = 0; i < rows; ++i) {
+                const int64_t k = label(c.in[0], at[1][i], n, team);
+                bad |= (unsigned)(k < 0) << i;
+                picked[i] = x[at[0][i] + (k < 0 ? 0 : k)];
+            }
+            storeu(value, sub(log_s, sub(loadu(picked), m)));
+            for (int i = 0; i < rows; ++i) loss[at[2][i]] = bad >> i & 1 ? 0 : value[i];
+        });
     for_rows<3>(r, {&c.in[1], &c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t* at) {
         const float* x = row[0];
         const int64_t k = label(c.in[0], at[1], r.n, team);
@@ -59,7 +87,7 @@ void sparse_categorical_crossentropy_run(const Call& c, const Team& team, char* 
             loss[at[2]] = 0;
         } else if (logits) {
             const float m = row_max(x, r.n);
-            loss[at[2]] = log_of(exp_sum(x, m, nullptr, r.n)) - (x[k] - m);
+            loss[at[2]] = log_of(exp_sum(x, m, nullptr, r.n, following(r, x, 0, x, 0))) - (x[k] - m);
         } else {
             loss[at[2]] = -first(vlog(clip_probability(set1(x[k]))));
         }
@@ -85,10 +113,11 @@ void sparse_categorical_crossentropy_dx_run(const Call& c, const Team& team, cha
             vf x[SHORT];
             float* const dx = c.out[0].f32w();
             read_columns(c.in[2].f32(), at[0], n, x);
-            const vf s = exp_sum_across(x, fold_across<MaxF>(x, n), x, n), g = read_lanes(dy, at[2]);
+            const Divisor s(exp_sum_across(x, fold_across<MaxF>(x, n), x, n));
+            const vf g = read_lanes(dy, at[2]);
             alignas(64) float e[SHORT][VL];
             for (int l = 0; l < n; ++l) {
-                x[l] = div(x[l], s);
+                x[l] = s(x[l]);
                 storeu(e[l], mul(sub(x[l], set1(1.0f)), g));  // where l is the class
                 x[l] = mul(x[l], g);
             }
@@ -101,6 +130,16 @@ void sparse_categorical_crossentropy_dx_run(const Call& c, const Team& team, cha
                     __builtin_memset(dx + at[3][i], 0, (size_t)n * 4);
             }
         });
+    if (logits && is_narrow(r))
+        return for_short_rows<4>(r, team, [&](const auto& at, int rows) {
+            const float* x = c.in[2].f32();
+            alignas(64) float sums[VL];
+            storeu(sums, exp_sums(x, at[0], rows, n, tops(x, at[0], rows, n), c.out[0].f32w(), at[3]));
+            for (int i = 0; i < rows; ++i) {
+                const int64_t k = label(c.in[1], at[1][i], n, team);
+                slopes(c.out[0].f32w() + at[3][i], n, sums[i], dy[at[2][i]], k);
+            }
+        });
     for_rows<4>(r, {&c.in[2], &c.in[1], &c.in[0], &c.out[0]}, team, scratch,
                 [&](float* const* row, const ptrdiff_t* at) {
                     const float *x = row[0], g = dy[at[2]];
@@ -111,12 +150,7 @@ void sparse_categorical_crossentropy_dx_run(const Call& c, const Team& team, cha
                         if (k >= 0 && !(x[k] < LOW || x[k] > HIGH)) dx[k] = -g / x[k];
                         return;
                     }
-                    const float s = exp_sum(x, row_max(x, r.n), dx, r.n);
-                    const float hit = (dx[k] / s - 1.0f) * g;
-                    each_vector(r.n, [=](int64_t i, int m) __attribute__((always_inline)) {
-                        store_m(dx + i, mul(div(load_m(dx + i, m), set1(s)), set1(g)), m);
-                    });
-                    dx[k] = hit;
+                    slopes(dx, r.n, exp_sum(x, row_max(x, r.n), dx, r.n, following(r, x, 0, dx, 3)), g, k);
                 });
 }
 

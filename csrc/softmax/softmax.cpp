@@ -16,6 +16,16 @@ bool prepare2(Call& c) {
     return plan_rows<3>(c, c.as<Rows<3>>() = {}, {&c.in[0], &c.in[1], &c.out[0]}, {true, true, true}, 1, c.ints[0], 8);
 }
 
+// dx = dy - exp(y) * sum. The rows that follow are fetched meanwhile; dy's sum reads them fast enough.
+void log_slopes(const float* dy, const float* y, float sum, float* dx, int64_t n) {
+    const vf s = set1(sum);
+    each_vector(n, [=](int64_t i, int m) __attribute__((always_inline)) {
+        __builtin_prefetch(y + n + i);
+        __builtin_prefetch(dx + n + i, 1);
+        store_m(dx + i, sub(load_m(dy + i, m), mul(vexp(load_m(y + i, m)), s)), m);
+    });
+}
+
 }  // namespace
 
 bool softmax_prepare(Call& c) { return prepare1(c); }
@@ -30,16 +40,28 @@ void softmax_run(const Call& c, const Team& team, char* scratch) {
         return for_short_rows<2>(r, team, [&](const auto& at, int rows) {
             vf x[SHORT];
             read_columns(c.in[0].f32(), at[0], n, x);
-            const vf s = exp_sum_across(x, fold_across<MaxF>(x, n), x, n);
-            for (int l = 0; l < n; ++l) x[l] = div(x[l], s);
+            const Divisor s(exp_sum_across(x, fold_across<MaxF>(x, n), x, n));
+            for (int l = 0; l < n; ++l) x[l] = s(x[l]);
             write_columns(c.out[0].f32w(), at[1], rows, n, x);
+        });
+    if (is_narrow(r))
+        return for_short_rows<2>(r, team, [&](const auto& at, int rows) {
+            const float* x = c.in[0].f32();
+            alignas(64) float sums[VL];
+            storeu(sums, exp_sums(x, at[0], rows, n, tops(x, at[0], rows, n), c.out[0].f32w(), at[1]));
+            for (int i = 0; i < rows; ++i) {
+                float* y = c.out[0].f32w() + at[1][i];
+                const Divisor s(set1(sums[i]));
+                each_vector(n, [=](int64_t j, int m)
+                                   __attribute__((always_inline)) { store_m(y + j, s(load_m(y + j, m)), m); });
+            }
         });
     for_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
         const float* x = row[0];
         float* y = row[1];
-        const vf s = set1(exp_sum(x, row_max(x, r.n), y, r.n));
-        each_vector(
-            r.n, [=](int64_t i, int m) __attribute__((always_inline)) { store_m(y + i, div(load_m(y + i, m), s), m); });
+        const Divisor s(set1(exp_sum(x, row_max(x, r.n), y, r.n, following(r, x, 0, y, 1))));
+        each_vector(r.n,
+                    [=](int64_t i, int m) __attribute__((always_inline)) { store_m(y + i, s(load_m(y + i, m)), m); });
     });
 }
 
@@ -54,11 +76,27 @@ void log_softmax_run(const Call& c, const Team& team, char* scratch) {
             for (int l = 0; l < n; ++l) x[l] = sub(sub(x[l], m), log_s);
             write_columns(c.out[0].f32w(), at[1], rows, n, x);
         });
+    if (is_narrow(r))
+        return for_short_rows<2>(r, team, [&](const auto& at, int rows) {
+            const float* all = c.in[0].f32();
+            alignas(64) float top[VL], log_s[VL];
+            const vf t = tops(all, at[0], rows, n);
+            storeu(top, t);
+            storeu(log_s, vlog(exp_sums(all, at[0], rows, n, t, nullptr, nullptr)));
+            for (int i = 0; i < rows; ++i) {
+                const float* x = all + at[0][i];
+                float* y = c.out[0].f32w() + at[1][i];
+                const vf m = set1(top[i]), log = set1(log_s[i]);
+                each_vector(n, [=](int64_t j, int k) __attribute__((always_inline)) {
+                    store_m(y + j, sub(sub(load_m(x + j, k), m), log), k);
+                });
+            }
+        });
     for_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
         const float* x = row[0];
         float* y = row[1];
         const float m = row_max(x, r.n);
-        const vf top = set1(m), log_s = set1(log_of(exp_sum(x, m, nullptr, r.n)));
+        const vf top = set1(m), log_s = set1(log_of(exp_sum(x, m, nullptr, r.n, following(r, x, 0, y, 1))));
         each_vector(r.n, [=](int64_t i, int k) __attribute__((always_inline)) {
             store_m(y + i, sub(sub(load_m(x + i, k), top), log_s), k);
         });
@@ -77,6 +115,26 @@ void softmax_dx_run(const Call& c, const Team& team, char* scratch) {
             const vf s = fold_across<SumF>(p, n);
             for (int l = 0; l < n; ++l) dy[l] = mul(sub(dy[l], s), y[l]);
             write_columns(c.out[0].f32w(), at[2], rows, n, dy);
+        });
+    if (is_narrow(r))
+        return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
+            vf part[VL];
+            alignas(64) float sums[VL];
+            for (int i = 0; i < VL; ++i) {
+                const float *dy = c.in[0].f32() + at[0][i], *y = c.in[1].f32() + at[1][i];
+                part[i] = fold_lanes<SumF>(n, [=](int j, int m) __attribute__((always_inline)) {
+                    return keep_m(mul(load_m(dy + j, m), load_m(y + j, m)), m);
+                });
+            }
+            storeu(sums, fold_vectors<SumF>(part));
+            for (int i = 0; i < rows; ++i) {
+                const float *dy = c.in[0].f32() + at[0][i], *y = c.in[1].f32() + at[1][i];
+                float* dx = c.out[0].f32w() + at[2][i];
+                const vf s = set1(sums[i]);
+                each_vector(n, [=](int64_t j, int m) __attribute__((always_inline)) {
+                    store_m(dx + j, mul(sub(load_m(dy + j, m), s), load_m(y + j, m)), m);
+                });
+            }
         });
     for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
         const float *dy = row[0], *y = row[1];
@@ -100,13 +158,25 @@ void log_softmax_dx_run(const Call& c, const Team& team, char* scratch) {
             for (int l = 0; l < n; ++l) dy[l] = sub(dy[l], mul(vexp(y[l]), s));
             write_columns(c.out[0].f32w(), at[2], rows, n, dy);
         });
+    if (is_narrow(r))
+        return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
+            vf part[VL];
+            alignas(64) float sums[VL];
+            for (int i = 0; i < VL; ++i) {
+                const float* dy = c.in[0].f32() + at[0][i];
+                part[i] =
+                    fold_lanes<SumF>(n, [=](int j, int m) __attribute__((always_inline)) { return load_m(dy + j, m); });
+            }
+            storeu(sums, fold_vectors<SumF>(part));
+            for (int i = 0; i < rows; ++i) {
+                const float *dy = c.in[0].f32() + at[0][i], *y = c.in[1].f32() + at[1][i];
+                log_slopes(dy, y, sums[i], c.out[0].f32w() + at[2][i], n);
+            }
+        });
     for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
         const float *dy = row[0], *y = row[1];
         float* dx = row[2];
-        const vf s = set1(row_sum(dy, r.n));
-        each_vector(r.n, [=](int64_t i, int m) __attribute__((always_inline)) {
-            store_m(dx + i, sub(load_m(dy + i, m), mul(vexp(load_m(y + i, m)), s)), m);
-        });
+        log_slopes(dy, y, row_sum(dy, r.n), dx, r.n);
     });
 }
 
