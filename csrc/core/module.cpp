@@ -9,6 +9,7 @@
 #include "core/allocator.hpp"
 #include "core/binding.hpp"
 #include "core/cpu.hpp"
+#include "core/gil.hpp"
 #include "core/span.hpp"
 #include "core/team.hpp"
 #include "core/workspace.hpp"
@@ -165,7 +166,7 @@ void call_op(int isa, int index, const py::tuple& ins, const py::tuple& outs, co
     char* room = p.call.scratch ? scratch.need((size_t)p.call.scratch) : nullptr;
     int32_t bad;
     if (worth_releasing(p.call)) {
-        py::gil_scoped_release nogil;
+        WithoutGil work;
         bad = run_call(*p.op, p.call, room);
     } else {
         bad = run_call(*p.op, p.call, room);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/binding.hpp"
+#include "core/gil.hpp"
 #include "core/plan.hpp"
 
 namespace py = pybind11;
@@ -109,7 +110,7 @@ void read_slots(const py::tuple& arrays, const py::tuple& advance, const std::ve
 Result go(Plan& plan, const Request& request) {
     Plan::Running running(plan, request);
     if (!running.worth_releasing()) return running.go();
-    py::gil_scoped_release nogil;
+    WithoutGil work;
     return running.go();
 }
 
