@@ -61,6 +61,12 @@ struct Dot {
     ptrdiff_t a_b = 0, b_b = 0;
     int64_t at_b = 0;
 
+    // Room for a copy of B, k rows of pack_k floats (n, rounded up to whole vectors, or more), or null. With one
+    // regular tap, the first rows of tiles fill it in passing and the others read it: that pays where B's rows are
+    // unaligned or lie pages apart.
+    float* pack = nullptr;
+    ptrdiff_t pack_k = 0;
+
     bool add = false;               // C holds the sum of earlier blocks: add to it, in this order: C + block
     const float* resume = nullptr;  // where the chain of the first tap's block starts, instead of +0
     ptrdiff_t resume_m = 0;

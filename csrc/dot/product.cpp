@@ -10,21 +10,25 @@ namespace QUERNEL_ISA {
 namespace {
 
 constexpr int64_t KC = CHAIN;       // a block of k is one chain, so partial sums only ever meet in C
-constexpr int64_t MC = 112;         // 8 tiles of 14 rows: the packed block of A is 236 KB, an eighth of L2
-constexpr int64_t NC = 512;         // the packed block of B is 1 MB, half of L2
+constexpr int64_t MC = 144;         // whole tiles of 6, 8 and 4 rows: the block of A is 288 KB, an eighth of L2
+constexpr int64_t NC = 1024;        // the packed block of B, 2 MB, is read once for each block of A: L3 is near enough
 constexpr int64_t A_ROW = KC + 16;  // an odd number of cache lines: rows spread over the sets of L1
 
 // Columns of one packed panel of B: wide tiles need the fewest loads for an FMA.
 int64_t panel(int64_t m) { return (m <= 3 ? 8 : 4) * VL; }
 
 bool in_few(const Product& p) { return p.m <= FEW && p.n > 1 && p.b_k == 1 && p.b_n != 1; }
-// Packing B costs about half a cycle an element. It pays for large B, and at row strides of whole pages, where B's rows
-// fall into a few sets of the caches: 1024^3 ran at 145 GFLOP/s packed and at 50 unpacked, 512^3 at 162 and at 165.
+// B is transposed by a pass of its own. Else its first rows of tiles copy it in passing: that pays where vectors of B
+// straddle cache lines (512^3, B 4 bytes off: 90 -> 150 GFLOP/s), and where its rows lie so far apart that they miss
+// the TLB or fall into a few sets of the caches (64^3 in rows of 16 KB: 123 -> 150). The scratch does not depend on
+// addresses.
+bool may_pack_b(const Product& p) { return !in_few(p) && p.n > 1 && (p.b_n != 1 || (p.m >= 24 && p.k >= 32)); }
 bool packs_b(const Product& p) {
-    if (in_few(p)) return false;
-    if (p.n > 1 && p.b_n != 1) return true;
-    if (p.n <= 4 * VL || p.k < 64) return false;
-    return p.b_k % 1024 == 0 ? p.m >= 96 : p.m >= 512 && p.k * p.n >= 512 * 1024;
+    if (!may_pack_b(p)) return false;
+    if (p.b_n != 1) return true;
+    const bool straddles = ((uintptr_t)p.b / sizeof(float) | (uintptr_t)p.b_k) % VL;
+    const bool apart = p.k >= 64 && (p.b_k >= 512 || p.b_k <= -512);
+    return straddles || (apart && p.m >= 48) || (p.m >= 512 && p.k * p.n >= 512 * 1024);
 }
 // Rows of A are read in place: tiles of 6 rows fit any stride. A's transpose takes a cache line for every k, and is
 // packed.
@@ -92,7 +96,7 @@ void pack_a(float* out, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, int64_t m,
 
 // S, finished if `epilogue`, into rows of contiguous columns.
 void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_room, float* a_room) {
-    const bool pb = packs_b(p), pa = packs_a(p);
+    const bool pb = packs_b(p), pa = packs_a(p), passing = pb && p.b_n == 1;
     const int64_t width = panel(p.m);
     Dot d;
     d.count = 1;
@@ -110,7 +114,7 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
             const bool last = k0 + KC >= p.k;
             d.k = least(KC, p.k - k0);
             d.add = k0 > 0;
-            if (pb) {
+            if (pb && !passing) {
                 for (int64_t j = 0; j < n; j += width)
                     pack_b(b_room + j * d.k, width, p.b + k0 * p.b_k + (n0 + j) * p.b_n, p.b_k, p.b_n, d.k,
                            least(width, n - j));
@@ -129,6 +133,11 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
                     d.n = least(width, n - j);
                     d.c = c + m0 * c_m + n0 + j;
                     d.b = pb ? b_room + j * d.k : p.b + k0 * p.b_k + n0 + j;
+                    if (passing) {  // with one block of rows, one panel is room enough, and stays near
+                        d.pack = m0 == 0 ? b_room + (p.m > MC ? j * d.k : 0) : nullptr, d.pack_k = width;
+                        if (m0 == 0) d.b = p.b + k0 * p.b_k + n0 + j;
+                        d.b_k = m0 == 0 ? p.b_k : width;
+                    }
                     if (epilogue && last && p.bias) d.bias = p.bias + n0 + j;
                     if (epilogue && last && p.old) d.old = p.old + m0 * p.old_m + n0 + j;
                     dot(d);
@@ -176,7 +185,7 @@ int64_t product_scratch(const Product& p) {
     if (p.one_column)
         return (p.b_k != 1 ? align64(4 * p.k) : 0) + (p.c_m != 1 ? align64(4 * p.m) : 0) + column_scratch(p.a_m, p.a_k);
     int64_t bytes = 0;
-    if (packs_b(p)) bytes += b_bytes(p);
+    if (may_pack_b(p)) bytes += b_bytes(p);
     if (packs_a(p)) bytes += a_bytes(p);
     if (odd_columns(p)) bytes += align64(4 * p.m * p.n);
     return bytes;
@@ -214,7 +223,7 @@ void product(const Product& p, char* scratch) {
     if (p.one_column) return product_column(p, scratch);
     float *b_room = nullptr, *a_room = nullptr, *s = p.c;
     ptrdiff_t s_m = p.c_m;
-    if (packs_b(p)) b_room = reinterpret_cast<float*>(scratch), scratch += b_bytes(p);
+    if (may_pack_b(p)) b_room = reinterpret_cast<float*>(scratch), scratch += b_bytes(p);
     if (packs_a(p)) a_room = reinterpret_cast<float*>(scratch), scratch += a_bytes(p);
     if (odd_columns(p)) s = reinterpret_cast<float*>(scratch), s_m = p.n;
     const bool apart = in_few(p)
