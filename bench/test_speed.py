@@ -1,24 +1,50 @@
-"""Every op over its SPEED cases, on native kernels and on NumPy's definition.
+"""Every op's speed cases, ours and every peer's, by pytest-benchmark: the contestants of `quernel bench`, its statistics.
 
-pytest bench/test_speed.py -k conv --benchmark-group-by=param:case --benchmark-columns=median,iqr,rounds
+OMP_PROC_BIND=true pytest bench/ -k "conv_forward and (call or torch)" --benchmark-columns=median,iqr,rounds
 
-Choose ops with -k; QUERNEL_ISA and QUERNEL_NUM_THREADS set the instruction set and the threads. bench/test_gemm.py and
-bench/test_pool.py put PyTorch beside; step.py and training.py time whole steps and trainings.
+The names: kernel (from C++, without Python), call (from Python), torch, onednn, mkl, blas, numba, numpy. A round makes as many
+calls as extra_info says, the same number for all contestants of a case. QUERNEL_ISA and QUERNEL_NUM_THREADS set the
+instruction set and the threads. Nothing is interleaved here: on a shared machine use `quernel bench`.
 """
+
+import os
 
 import pytest
 
+os.environ.setdefault("MKL_THREADING_LAYER", "GNU")
+
 import quernel as qn
-from quernel.testing import each_backend
+from quernel.bench.contestants import Ours
+from quernel.bench.peers import NAMES, find
 from quernel.testing.cases import speed_cases
 
+SAMPLE = 1e-3  # seconds of one round at 60 GFLOP/s and 20 GB/s
+PEERS, MISSING = find(NAMES)
 
+
+def _contestants(ours, name):
+    threads = qn.get_num_threads()
+    if name == "kernel":
+        return [ours.alone(threads)]
+    if name == "call":
+        return [ours.called(threads)]
+    return PEERS[name].contestants(ours, threads)
+
+
+@pytest.mark.parametrize("name", ["kernel", "call", *PEERS])
 @pytest.mark.parametrize("case", speed_cases(), ids=str)
-@pytest.mark.parametrize("engine", [e for e in each_backend() if e.backend != "numba"], ids=str)
-def test_speed(benchmark, engine, case):
-    kernel = getattr(qn.kernels, case.op)
-    arrays = case.make("float32")
-    with engine:
-        benchmark.extra_info["threads"] = qn.get_num_threads()
-        keep = {} if kernel.updates or kernel.view else {"out": kernel(*arrays, **case.attrs)}
-        benchmark(kernel, *arrays, **case.attrs, **keep)
+def test_speed(benchmark, case, name):
+    ours = Ours(case, case.make("float32"))
+    tried = [c.calibrate(SAMPLE) for c in _contestants(ours, name)]
+    if not tried:
+        pytest.skip(f"{name} has no twin of {case.op}")
+    best = min(tried, key=lambda c: c.once)
+    work = ours.estimate()
+    calls = max(1, int(SAMPLE / (work["flops"] / 60e9 + work["bytes"] / 20e9 + 1e-7)))
+    benchmark.group = str(case)
+    benchmark.extra_info.update(
+        setting=best.setting, threads=qn.get_num_threads(), calls=calls, flops=work["flops"], bytes=work["bytes"]
+    )
+    if best.enter is not None:
+        best.enter()
+    benchmark(best.run, calls)

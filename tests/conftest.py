@@ -14,7 +14,7 @@ import pytest
 
 import quernel as qn
 
-collect_ignore = [] if importlib.util.find_spec("torch") else ["test_oracle.py"]
+collect_ignore = [] if importlib.util.find_spec("torch") else ["test_oracle.py", "test_bench_peers.py"]
 
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)

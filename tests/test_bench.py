@@ -1,8 +1,22 @@
-"""The bench: how its cases lay out their arrays."""
+"""The bench: its cases' arrays, its probes, rounds dropped, ratios, the roof's choice, comparison, the command line."""
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
+import pytest
 
+import quernel as qn
+from quernel.bench import compare, families, results, roof
+from quernel.bench.contestants import Ours, nearest
+from quernel.bench.families import MEMORY
+from quernel.bench.peers import find
+from quernel.bench.run import Row, choose_cases
 from quernel.testing.case import MANY, normal, rows_apart, shifted
+from quernel.testing.cases import speed_cases
 
 
 def _make(array):
@@ -25,3 +39,193 @@ def test_shifted_starts_past_a_boundary():
 def test_long_arrays_repeat_their_values():
     long = _make(normal(MANY + 3))
     assert np.array_equal(long[MANY:], long[:3]) and len(np.unique(long[:1000])) > 990
+
+
+class _Case:
+    def __init__(self, op="relu", name="x"):
+        self.op, self.name, self.inputs = op, name, (normal(3),)
+
+
+def _row(marks, kernel, peer=None, op="relu", family="activations", name="x"):
+    row = Row.__new__(Row)
+    row.case, row.isa, row.threads, row.family, row.ranks = _Case(op, name), "avx512", 1, family, 1
+    row.flops, row.bytes, row.footprint, row.left_out, row.tried = 2e9, 1e9, 10, {}, {}
+    row.marks, row.allowed = marks, [{"copy": 0.5, "near": 0.8}] * len(marks)
+    row.samples = {"kernel": kernel, "call": [2 * t for t in kernel]}
+    row.settings, row.against = {}, {}
+    if peer is not None:
+        row.samples["torch"], row.settings["torch"], row.against["torch"] = peer, "1 thread", "call"
+    return row
+
+
+def test_noisy_rounds_are_dropped():
+    marks = [100, 70, 99, 84, 86, 100]
+    keep, noisy = results.quiet_rounds(marks, 100)
+    assert (keep, noisy) == ([0, 2, 4, 5], 2)
+    keep, noisy = results.quiet_rounds([60, 50, 70, 65], 100)  # none is quiet: the three quietest
+    assert (keep, noisy) == ([0, 2, 3], 4)
+
+
+def test_the_reference_is_a_high_percentile_of_all_rows():
+    rows = [_row([100.0] * 10, [1.0] * 10), _row([50.0] * 10, [1.0] * 10)]
+    assert results.references(rows) == {("avx512", 1): 100.0}
+
+
+def test_a_row_is_finished_from_its_quiet_rounds():
+    row = _row([100, 100, 10, 100], [1.0, 1.0, 9.0, 1.0], [3.0, 4.0, 1.0, None])
+    made = results.finished(row, 100)
+    assert made["seconds"]["median"] == 1.0 and made["noisy"] == 1 and made["gflops"] == 2.0
+    peer = made["peers"]["torch"]
+    assert peer["ratio"]["median"] == 1.75 and peer["ratio"]["rounds"] == 2  # 3 and 4 over 2 s from Python
+    assert peer["replayed"]["median"] == 3.5
+    assert made["roof"]["by"] == "near" and made["roof"]["percent"]["median"] == pytest.approx(80)
+
+
+def test_summary_has_means_and_least_of_each_family():
+    rows = [_row([1.0] * 3, [1.0] * 3, [2 * r] * 3, name=f"{r}") for r in (1, 4)]
+    made = [{**results.finished(r, 1.0), "level": "L2"} for r in rows]
+    lines = {line["family"]: line for line in results.summary(made, MEMORY, ["torch"])}
+    assert set(lines) == {"activations", "memory-bound ops in cache"}
+    line = lines["activations"]["peers"]["torch"]
+    assert line["mean"] == pytest.approx(2) and line["least"] == pytest.approx(1) and line["case"] == "relu-1"
+    assert lines["activations"]["cases"] == 2
+
+
+def test_compare_says_what_is_sure():
+    def run(times):
+        rows = [_row([1.0] * 4, t, name=str(i)) for i, t in enumerate(times)]
+        return {"rows": [results.finished(r, 1.0) for r in rows], "machine": {"processor": "p"}}
+
+    old, new = run([[2.0] * 4, [1.0, 1.2, 0.8, 1.1]]), run([[1.0] * 4, [1.0, 1.1, 0.9, 1.2], [1.0] * 4])
+    found = compare.pairs(old, new)
+    assert [(p["ratio"], p["sure"]) for p in found][0] == (2.0, True)
+    assert not found[1]["sure"] and found[1]["low"] < 1 < found[1]["high"]
+    text = compare.text(old, new)
+    assert "faster" in text and "within the spread" in text and "1 only in the new one" in text
+
+
+def test_families_of_cases():
+    found = {}
+    for case in speed_cases():
+        found.setdefault(families.family(case), set()).add(str(case))
+    assert "gemm-64x64x64TN-offset4" in found["gemm up to 64"]
+    assert {"gemm-1x512x512NT", "gemm-512x1x512TN", "gemm-8x512x512TN"} <= found["gemm, few rows or columns"]
+    assert {"gemm-64x64x576NT", "gemm-128x128x128NN"} <= found["gemm from 128"]
+    assert {c.split("-")[0] for c in found["conv, grouped"]} == {"conv_forward", "conv_dx", "conv_dw"}
+    assert {c.split("-")[0] for c in found["depthwise dx, dw"]} == {"depthwise_conv_dx", "depthwise_conv_dw"}
+    assert not {"moves"} - set(found)
+
+
+@pytest.mark.parametrize("name", ["read", "copy", "write", "update", "fma", "tile"])
+def test_probes_do_their_work_on_every_isa(name):
+    for isa in qn.backend.isas():
+        with qn.backend.use_isa(isa):
+            for size in (2048, 5000, 64 << 10, 3 << 20):
+                for threads in (1, 2):
+                    probe = roof.probe(name, size, threads)
+                    seconds = probe.run(3)
+                    assert probe.work > 0 and 0 < seconds < 1
+                    if name in ("read", "write", "copy") and size >= 1 << 16:
+                        assert 0.8 * size <= probe.work <= size
+
+
+def test_a_probe_refuses_what_it_does_not_know():
+    core = qn.backend._state.core
+    with pytest.raises(ValueError, match="unknown name 'fast'"):
+        core.Probe(0, "fast", 4096, 1)
+    with pytest.raises(ValueError, match="1 to 64 threads"):
+        core.Probe(0, "fma", 4096, 0)
+
+
+@pytest.mark.parametrize("op", ["softmax", "max_pool", "adam_update", "add", "batch_norm_train"])
+def test_the_nearest_case_is_a_cut_of_the_same_op(op):
+    for case in choose_cases([op]):
+        ours = Ours(case, case.make("float32"))
+        near = nearest(ours, 24 << 10)
+        if near is not None:
+            assert sum(near.footprint()) * 3 < sum(ours.footprint())
+            assert near.estimate()["bytes"] * 3 < ours.estimate()["bytes"]
+            assert near.alone(1).run(1) > 0
+
+
+def test_streams_follow_the_share_of_written_bytes():
+    mixes = {op: roof.streams(Ours(c, c.make("float32"))) for op in ("relu", "sum", "full", "add", "sgd_update")
+             for c in choose_cases([op])[:1]}  # fmt: skip
+    assert mixes["relu"] == [("copy", 1.0)] and mixes["sum"] == [("read", 1.0)] and mixes["full"] == [("write", 1.0)]
+    assert mixes["sgd_update"] == [("update", 1.0)]
+    assert dict(mixes["add"]) == pytest.approx({"read": 1 / 3, "copy": 2 / 3})
+
+
+def _bench(tmp_path, *words):
+    code = "import sys; from quernel.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "bench", *words]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+
+
+def test_a_small_run_and_its_files(tmp_path):
+    words = ["--op", "relu_dx,sgd_update", "--peers", "numpy", "--threads", "1,2", "--seconds", "0.01"]
+    done = _bench(tmp_path, *words, "--json", "a.json", "--html", "a.html", "--png", "a.png", "--history", "kept")
+    assert done.returncode == 0, done.stderr
+    for word in ("relu_dx 1MB", "sgd_update 1e4-momentum", "memory-bound ops in cache", "rounds ran while the sentinel",
+                 "fma", "GB/s", "numpy"):  # fmt: skip
+        assert word in done.stdout, word
+    run = json.loads((tmp_path / "a.json").read_text())
+    assert {r["op"] for r in run["rows"]} == {"relu_dx", "sgd_update"} and {r["threads"] for r in run["rows"]} == {1, 2}
+    assert all(r["roof"]["percent"]["median"] > 0 for r in run["rows"])
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "a.html").read_text()
+    assert "<table>" in page and "data:image/png;base64," in page and "http" not in page
+    (kept,) = (tmp_path / "kept").iterdir()
+    again = _bench(tmp_path, "--compare", "a.json", str(kept))
+    assert again.returncode == 0 and "within the spread" in again.stdout, again.stderr
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        (["--op", "conv"], "--op: expected ops of"),
+        (["--isa", "sse"], "expected some of avx512, avx2, base"),
+        (["--threads", "0"], "expected an integer of at least 1"),
+        (["--peers", "cuda"], "expected some of torch"),
+        (["--seconds", "0"], "expected seconds above 0"),
+        (["--json", "no/such/folder/a.json"], "--json: the folder of"),
+        (["--compare", "a.json", "b.json"], "--compare: a.json: No such file"),
+    ],
+)
+def test_bad_options(tmp_path, words, reason):
+    done = _bench(tmp_path, *words)
+    assert done.returncode == 2 and reason in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_missing_peers_are_named(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "torch" else real(n, *a))
+    found, missing = find(["torch", "numpy"])
+    assert list(found) == ["numpy"] and missing == {"torch": "not installed (pip install torch)"}
+
+
+def test_an_interrupt_prints_what_is_done(tmp_path):
+    code = "import sys; from quernel.cli import main; sys.exit(main())"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "bench",
+        "--op",
+        "relu,add",
+        "--peers",
+        "",
+        "--threads",
+        "1",
+        "--seconds",
+        "2",
+    ]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        seen = ""
+        while "2/6" not in seen:  # the progress bar: one case is done
+            seen += process.stderr.read(1)
+            assert process.poll() is None, seen
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "relu 1MB" in out and "The run was interrupted" in out and "add channels" not in out

@@ -70,12 +70,22 @@ struct Op {
     void (*run)(const Call&, const Team&, char* scratch);
 };
 
+// What the machine can do at most, for `quernel bench` (csrc/probe/probe.cpp): a loop over one rank's memory, `repeats`
+// times. Returns the work of one repeat: floating-point operations, or bytes moved.
+struct Probe {
+    const char* name;
+    double (*run)(float* memory, int64_t bytes, int64_t repeats);
+};
+constexpr int PROBES = 6;
+constexpr int64_t TILE_BYTES = 24 << 10;  // what the probe "tile" needs: half of an L1 cache of 48 KB
+
 struct Table {  // what a _core_<isa> exports, in a capsule named "quernel.table"
     const char* isa;
     const char* compiler;
     int32_t count;
     int32_t call_size;  // sizeof(Call): a module of another version is refused
     const Op* ops;
+    const Probe* probes;  // PROBES of them
 };
 
 }  // namespace quernel

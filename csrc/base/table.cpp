@@ -19,9 +19,10 @@ static constexpr Op ops[] = {
 #define QUERNEL_TEXT_(x) #x
 #define QUERNEL_TEXT(x) QUERNEL_TEXT_(x)
 
+extern const Probe probes[PROBES];
 extern const Table table;
 const Table table = {QUERNEL_TEXT(QUERNEL_ISA), __VERSION__, (int32_t)(sizeof(ops) / sizeof(ops[0])),
-                     (int32_t)sizeof(Call), ops};
+                     (int32_t)sizeof(Call),     ops,         probes};
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

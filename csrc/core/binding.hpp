@@ -12,5 +12,6 @@ std::vector<const Table*>& tables();  // by the index that load() returned
 const Op& op_at(int isa, int index);  // raises ValueError
 
 void bind_plan(pybind11::module_& m);
+void bind_measure(pybind11::module_& m);
 
 }  // namespace quernel

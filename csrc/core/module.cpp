@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -109,7 +110,7 @@ struct Prepared {
     Call call;
 
     Prepared(int isa, int index, const py::tuple& ins, const py::tuple& outs, const py::tuple& ints_,
-             const py::tuple& floats_) {
+             const py::tuple& floats_, int threads = num_threads()) {
         op = &op_at(isa, index);
         in.reserve(ins.size());
         out.reserve(outs.size());
@@ -125,7 +126,7 @@ struct Prepared {
         call.floats = floats.data();
         call.n_ints = (int32_t)ints.size();
         call.n_floats = (int32_t)floats.size();
-        call.threads = num_threads();
+        call.threads = threads;
         call.wake_us = wake_us();
         call.ranks = 1;
         call.scratch = 0;
@@ -185,6 +186,25 @@ py::dict estimate(int isa, int index, const py::tuple& ins, const py::tuple& out
     return d;
 }
 
+// What `quernel bench` times: the call without Python, prepared once.
+double repeat(int isa, int index, const py::tuple& ins, const py::tuple& outs, const py::tuple& ints,
+              const py::tuple& floats, int threads, int64_t times) {
+    Prepared p(isa, index, ins, outs, ints, floats, threads);
+    check_outputs(p.in, p.out);
+    struct Room {
+        size_t bytes;
+        char* data;
+        explicit Room(int64_t n) : bytes((size_t)n), data(n ? static_cast<char*>(allocate(bytes)) : nullptr) {}
+        ~Room() {
+            if (data) release(data, bytes);
+        }
+    } room(p.call.scratch);
+    py::gil_scoped_release nogil;
+    const auto start = std::chrono::steady_clock::now();
+    for (int64_t i = 0; i < times; ++i) run_call(*p.op, p.call, room.data);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 py::array empty(const std::vector<int64_t>& shape, const py::dtype& dtype) {
     int64_t bytes = dtype.itemsize();
     for (int64_t n : shape) {
@@ -232,6 +252,7 @@ PYBIND11_MODULE(_core, m) {
         "Registers a _core_<isa> table; returns (index, compiler, ops).");
     m.def("call", call_op, "Prepares and runs one op.");
     m.def("estimate", estimate, "Prepares one op; returns its flops, bytes, ranks and scratch.");
+    m.def("repeat", repeat, "Prepares one op and runs it `times` times on at most `threads` threads; returns seconds.");
     m.def("empty", empty, "An uninitialised array from the caching allocator.");
     m.def("cpu", [] {
         const CpuFeatures f = detect_cpu();
@@ -270,4 +291,5 @@ PYBIND11_MODULE(_core, m) {
         trim_memory();
     });
     bind_plan(m);
+    bind_measure(m);
 }

@@ -1,4 +1,4 @@
-"""The `quernel` command: `quernel info`, `quernel demo`."""
+"""The `quernel` command: `quernel info`, `quernel demo`, `quernel bench`."""
 
 import argparse
 import os
@@ -12,6 +12,56 @@ def _positive(text):
     return value
 
 
+def _seconds(text):
+    value = float(text)
+    if not 0 < value <= 600:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0 and at most 600, received {text}")
+    return value
+
+
+def _list(one, choices=None):
+    """The type of an option that takes a comma list."""
+
+    def parse(text):
+        values = [one(word.strip()) for word in text.split(",") if word.strip()]
+        for value in values:
+            if choices and value not in choices:
+                raise argparse.ArgumentTypeError(f"expected some of {', '.join(choices)}, received {value!r}")
+        if not values and choices is None:
+            raise argparse.ArgumentTypeError(f"expected a comma list, received {text!r}")
+        return values
+
+    return parse
+
+
+def _add_bench(commands):
+    bench = commands.add_parser(
+        "bench",
+        help="time every op beside this machine's roof and beside the libraries found here",
+        description="Times every op's speed cases in interleaved rounds beside the machine's roof, measured in the same "
+        "rounds, and beside every peer that is installed (PyTorch, MKL, NumPy's BLAS, Numba, NumPy).",
+    )
+    add = bench.add_argument
+    add("--op", type=_list(str), metavar="OP,...", help="only these ops (default: all)")
+    add(
+        "--isa",
+        type=_list(str, ("avx512", "avx2", "base")),
+        metavar="ISA,...",
+        help="avx512, avx2, base (default: best)",
+    )
+    add("--threads", type=_list(_positive), metavar="N,...", help="thread counts (default: 1 and the default count)")
+    add("--backend", choices=("native", "numba", "numpy"), help="our side of the comparison (default native)")
+    add("--peers", type=_list(str, ("torch", "onednn", "mkl", "blas", "numba", "numpy")), metavar="PEER,...",
+        help="torch, onednn, mkl, blas, numba, numpy, or '' for none (default: all that are installed)")  # fmt: skip
+    add("--quick", action="store_true", help="one case of each op, one thread count, under a minute")
+    add("--seconds", type=_seconds, default=0.7, help="rounds of one case, ISA and thread count (default 0.7)")
+    add("--json", metavar="FILE", help="keep the run")
+    add("--html", metavar="FILE", help="write tables and picture as one page")
+    add("--png", metavar="FILE", help="draw the roofline")
+    add("--history", metavar="FOLDER", help="keep the run in this folder under a name of its own")
+    add("--compare", nargs=2, metavar=("OLD", "NEW"), help="compare two runs kept by --json; measures nothing")
+
+
 def parser():
     """The argument parser of the command."""
     top = argparse.ArgumentParser(prog="quernel", description="A deep-learning library whose kernels are its own.")
@@ -23,12 +73,14 @@ def parser():
     demo.add_argument("--threads", type=_positive, help="threads of the native kernels (default: see quernel info)")
     demo.add_argument("--backend", choices=("native", "numba", "numpy"), help="default: see quernel info")
     demo.add_argument("--no-plot", action="store_true", help="write no quernel-demo.png")
+    _add_bench(commands)
     return top
 
 
 def main(arguments=None):
     """Runs the command; returns the exit status."""
     options = parser().parse_args(arguments)
+    options.words = (sys.argv[1:] if arguments is None else list(arguments))[1:]
     try:
         return run(options)
     except BrokenPipeError:  # the reader (head, a pager) has left; Python's own flush at exit must not fail again
@@ -43,6 +95,10 @@ def run(options):
 
         print(info(), flush=True)
         return 0
+    if options.command == "bench":
+        from .bench import bench
+
+        return bench(options)
     from .demo import demo
 
     try:

@@ -1,0 +1,172 @@
+"""The roofline picture: one panel for each group of families, every case a labelled point, the measured roofs as lines."""
+
+import io
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from .families import arithmetic
+from .labels import place
+
+# Panels, and how many of the three columns each is wide.
+PANELS = [
+    (("gemm from 128",), 3),
+    (("gemm up to 64",), 1),
+    (("gemm, few rows or columns",), 2),
+    (("conv", "conv, grouped"), 2),
+    (("depthwise forward", "depthwise dx, dw", "dense"), 1),
+    (("activations",), 2),
+    (("pooling",), 1),
+    (("softmax and losses",), 1),
+    (("norms", "sums"), 1),
+    (("optimizers", "random", "moves"), 1),
+    (("elementwise",), 1),
+]
+WIDTH, HEIGHT = 9.0, 6.2  # inches of one column and row
+COLORS = matplotlib.colormaps["tab10"].colors
+MARKERS = "os^Dv"
+
+
+def short(row):
+    """A label: the op where the panel has several, the case, without what repeats."""
+    name = row["case"]
+    if row["op"] == "gemm":
+        sizes, _, placed = name.partition("-")
+        m, n, k = sizes[:-2].split("x")
+        cube = m == n == k
+        text = f"{m}\u00b3 {sizes[-2:]}" if cube else f"{m},{n},{k} {sizes[-2:]}"
+        return f"{text} {placed}".strip()
+    op = row["op"].replace("conv_", "").replace("depthwise_", "dw ").replace("sparse_categorical_", "sparse ")
+    return f"{op.replace('_', ' ')} {name}"
+
+
+def draw(run):
+    """The matplotlib Figure of a run."""
+    panels = []
+    for families, width in PANELS:
+        rows = [r for r in run["rows"] if r["family"] in families]
+        if rows:
+            panels.append((families, width, rows))
+    lines = _layout(panels)
+    figure = Figure(figsize=(3 * WIDTH, HEIGHT * len(lines) + 0.8), dpi=100)
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        len(lines), 3, left=0.035, right=0.99, bottom=0.4 / (HEIGHT * len(lines)) + 0.004,
+        top=1 - 0.9 / (HEIGHT * len(lines) + 0.8), wspace=0.13, hspace=0.2,
+    )  # fmt: skip
+    for number, line in enumerate(lines):
+        column = 0
+        for families, width, rows in line:
+            axes = figure.add_subplot(grid[number, column : column + width])
+            column += width
+            _panel(axes, run, families, rows)
+    machine = run["machine"]
+    figure.suptitle(
+        f"quernel {machine['quernel']} on {machine['processor']}, {machine['date'][:10]}: every case beside its roof, "
+        "measured in the same rounds (grey dash)",
+        fontsize=15,
+    )
+    return figure
+
+
+def _layout(panels):
+    """Rows of panels, three columns wide; the last of a row takes what is left."""
+    lines, room = [], 0
+    for families, width, rows in panels:
+        if width > room:
+            if lines and room:
+                last = lines[-1][-1]
+                lines[-1][-1] = (last[0], last[1] + room, last[2])
+            lines.append([])
+            room = 3
+        lines[-1].append((families, width, rows))
+        room -= width
+    if lines and room:
+        last = lines[-1][-1]
+        lines[-1][-1] = (last[0], last[1] + room, last[2])
+    return lines
+
+
+def _panel(axes, run, families, rows):
+    products = arithmetic(families[0])
+    threads = sorted({r["threads"] for r in rows})
+    isas = list(dict.fromkeys(r["isa"] for r in rows))
+    hues = list(dict.fromkeys(_hue(r, families) for r in rows))
+    points = []
+    for row in rows:
+        x = row["flops"] / max(row["bytes"], 1) if products else row["footprint"]
+        y, unit = (row["gflops"], row["flops"]) if products else (row["gbs"], row["bytes"])
+        if y <= 0 or x <= 0:
+            continue
+        color = COLORS[hues.index(_hue(row, families)) % len(COLORS)]
+        marker = MARKERS[(threads.index(row["threads"]) + len(threads) * isas.index(row["isa"])) % len(MARKERS)]
+        axes.plot(x, y, marker, color=color, markersize=4.5, markeredgewidth=0, zorder=3)
+        if row["roof"]:
+            limit = unit / row["roof"]["seconds"] / 1e9
+            axes.plot(x, limit, "_", color="0.45", markersize=7, markeredgewidth=1.0, zorder=2)
+            axes.plot([x, x], [y, limit], color="0.85", linewidth=0.6, zorder=1)
+        points.append((row, x, y, color))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.margins(0.09, 0.1)
+    axes.grid(alpha=0.25, which="major")
+    axes.set_title(", ".join(families), fontsize=12, loc="left")
+    axes.set_xlabel("floating-point operations for each byte" if products else "bytes of the arrays")
+    axes.set_ylabel("GFLOP/s" if products else "GB/s")
+    _roof_lines(axes, run, products, isas, threads)
+    handles = [axes.plot([], [], "o", color=COLORS[i % len(COLORS)], label=h)[0] for i, h in enumerate(hues)]
+    for i, (isa, t) in enumerate((i, t) for i in isas for t in threads):
+        label = f"{isa}, {t} thread{'s' * (t > 1)}"
+        handles.append(axes.plot([], [], MARKERS[i % len(MARKERS)], color="0.3", label=label)[0])
+    axes.legend(handles=handles, fontsize=7, loc="lower right", ncols=2, framealpha=0.7)
+    named = [p for p in points if p[0]["threads"] == threads[-1] and p[0]["isa"] == isas[0]]
+    place(axes, [(x, y, short(row), color) for row, x, y, color in named], [(x, y) for _, x, y, _ in points])
+
+
+def _hue(row, families):
+    """What the colour of a point says: the family, or within one family the op's direction or layout."""
+    if len(families) > 1:
+        return row["family"]
+    if row["op"] == "gemm":
+        return row["case"].partition("-")[0][-2:]
+    if row["family"].startswith(("conv", "activations", "pooling")):
+        return row["op"].rpartition("_")[2] if row["op"].endswith(("_dx", "_dw", "_forward")) else "forward"
+    return row["family"]
+
+
+def _roof_lines(axes, run, products, isas, threads):
+    """The machine's limits that cross the panel."""
+    low, high = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    for limit in run["roofs"]:
+        if limit["isa"] != isas[0] or limit["threads"] != threads[-1]:
+            continue
+        label = f"{limit['probe']} {limit['in']} {limit['rate']:.3g} {limit['unit']}"
+        style = {"color": "0.6", "linewidth": 0.8, "linestyle": "--", "zorder": 1}
+        if products and limit["unit"] == "GFLOP/s" and limit["probe"] == "fma":
+            top = max(top, limit["rate"] * 1.15)
+            axes.axhline(limit["rate"], **style)
+            axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom")
+        elif products and limit["probe"] == "read":
+            axes.plot([low, high], [low * limit["rate"], high * limit["rate"]], **style)
+            at = min(max(low * 1.02, bottom * 1.2 / limit["rate"]), high)
+            axes.annotate(label, (at, at * limit["rate"]), fontsize=7, color="0.4", va="bottom")
+        elif not products and limit["unit"] == "GB/s" and bottom < limit["rate"] < top * 3:
+            top = max(top, limit["rate"] * 1.1)
+            axes.axhline(limit["rate"], **style)
+            axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom")
+    axes.set_xlim(low, high)
+    axes.set_ylim(bottom, top)
+
+
+def save(run, path):
+    """Writes the picture in the format of the file's name."""
+    draw(run).savefig(path)
+
+
+def png(run):
+    """The picture as the bytes of a PNG."""
+    file = io.BytesIO()
+    draw(run).savefig(file, format="png")
+    return file.getvalue()

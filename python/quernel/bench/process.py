@@ -1,0 +1,140 @@
+"""One run of the bench from its options: measures, finishes the rows, writes what was asked for."""
+
+import importlib.util
+import json
+import signal
+import sys
+from pathlib import Path
+
+from .. import backend
+from . import machine, report, results
+from .families import MEMORY
+from .peers import NAMES, find
+from .roof import level
+from .run import Run, choose_cases
+
+QUICK = 40.0  # seconds of all rounds of --quick
+
+
+def _bar(total):
+    """(progress, close): a tqdm bar on stderr where tqdm is installed, else nothing."""
+    if importlib.util.find_spec("tqdm") is None:
+        return (lambda text: None), (lambda: None)
+    import tqdm
+
+    shape = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}] {postfix}"
+    bar = tqdm.tqdm(total=total, file=sys.stderr, leave=False, mininterval=0.5, bar_format=shape)
+
+    def progress(text):
+        bar.set_postfix_str(text, refresh=False)
+        bar.update()
+
+    return progress, bar.close
+
+
+def plan(options):
+    """(Run, missing peers) of the options.
+
+    Raises:
+        ValueError: an option names something that is not there.
+    """
+    isas = options.isa or [backend.isa()]
+    for isa in isas:
+        if not backend.available(isa):
+            raise ValueError(f"--isa: {isa} is not available: {backend.why_missing(isa)}")
+    threads = options.threads or sorted({1, backend.get_num_threads()})
+    cases = choose_cases(options.op, options.quick)
+    names = options.peers if options.peers is not None else [n for n in NAMES if not (options.quick and n == "numba")]
+    peers, missing = find(names)
+    if options.quick and options.peers is None:
+        missing["numba"] = "left out by --quick: it compiles"
+    if options.quick and not options.threads:
+        threads = threads[-1:]
+    seconds = options.seconds
+    if options.quick:
+        seconds = min(seconds, QUICK / max(len(cases) * len(isas) * len(threads), 1) / 2)
+    return Run(cases, isas, threads, peers, options.backend or "native", seconds), missing
+
+
+def gather(run, missing, interrupted):
+    """The run as the dictionary that --json writes."""
+    marks = results.references(run.rows)
+    rows = []
+    for row in run.rows:
+        made = results.finished(row, marks[row.isa, row.threads])
+        made["level"] = level(row.footprint, row.threads)
+        rows.append(made)
+    return {
+        "format": 1,
+        "machine": machine.describe(run.peers, missing),
+        "settings": {"isas": run.isas, "threads": run.threads, "backend": run.which, "seconds": run.seconds},
+        "sentinel": [{"isa": i, "threads": t, "gflops": rate / 1e9} for (i, t), rate in marks.items()],
+        "roofs": run.roofs,
+        "rows": rows,
+        "skipped": run.skipped,
+        "interrupted": interrupted,
+    }
+
+
+def measure(options):
+    """Runs the bench; returns the exit status."""
+    try:
+        run, missing = plan(options)
+    except ValueError as error:
+        print(f"quernel bench: {error}", file=sys.stderr)
+        return 2
+    progress, close = _bar(run.steps())
+    run.progress = progress
+    interrupted = False
+    try:
+        run.play()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is done will be printed
+        interrupted = True
+    finally:
+        close()
+    found = gather(run, missing, interrupted)
+    print(report.text(found, MEMORY), flush=True)
+    write(found, options)
+    return 130 if interrupted else 0
+
+
+def write(found, options):
+    """The files that the options name."""
+    if options.json:
+        save(found, options.json)
+    if options.history:
+        stamp = found["machine"]["date"].replace(":", "").replace("-", "").partition("+")[0]
+        path = Path(options.history) / f"{stamp}-{found['machine']['quernel']}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(found, path)
+        print(f"kept as {path}")
+    if not found["rows"]:
+        return
+    if options.png:
+        from .picture import save as draw
+
+        draw(found, options.png)
+        print(f"the roofline is in {options.png}")
+    if options.html:
+        from .page import save as page
+
+        page(found, options.html)
+        print(f"the page is in {options.html}")
+
+
+def save(found, path):
+    """Writes the run as JSON, a line for each row, so that two runs differ line by line; floats keep 5 figures."""
+    rows = found["rows"]
+    head = json.dumps(_short({**found, "rows": []}), indent=1)
+    lines = ",\n".join("  " + json.dumps(_short(r)) for r in rows)
+    text = head.replace('"rows": []', f'"rows": [\n{lines}\n ]' if rows else '"rows": []')
+    Path(path).write_text(text + "\n")
+
+
+def _short(value):
+    if isinstance(value, dict):
+        return {k: _short(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_short(v) for v in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value

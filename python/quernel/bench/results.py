@@ -1,0 +1,145 @@
+"""Results: noisy rounds dropped, medians, quartiles, ratios; the plain dictionary that a run is kept as."""
+
+import numpy as np
+
+NOISY = 0.85  # of the sentinel's rate in quiet phases
+TOO_LONG = "would take too long"
+KEEP = 3  # rounds at least, the quietest ones, where hardly any is quiet
+
+
+def references(rows):
+    """{(isa, threads): the sentinel's rate when the machine is quiet}: the 95th percentile of all rounds."""
+    marks = {}
+    for row in rows:
+        marks.setdefault((row.isa, row.threads), []).extend(row.marks)
+    return {key: float(np.percentile(values, 95)) for key, values in marks.items()}
+
+
+def quiet_rounds(marks, reference):
+    """(the numbers of the rounds to keep, how many are noisy)."""
+    marks = np.asarray(marks)
+    quiet = np.flatnonzero(marks >= NOISY * reference)
+    noisy = len(marks) - len(quiet)
+    if len(quiet) < KEEP:
+        quiet = np.sort(np.argsort(-marks, kind="stable")[:KEEP])
+    return quiet.tolist(), noisy
+
+
+def spread(values):
+    """Median and quartiles of what is not None, or None."""
+    values = [v for v in values if v is not None]
+    if not values:
+        return None
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return {"median": float(middle), "low": float(low), "high": float(high), "rounds": len(values)}
+
+
+def finished(row, reference):
+    """The row as plain numbers and text."""
+    keep, noisy = quiet_rounds(row.marks, reference)
+    kernel = [row.samples["kernel"][i] for i in keep]
+    time = spread(kernel)
+    result = {
+        "op": row.case.op,
+        "case": row.case.name,
+        "family": row.family,
+        "shapes": _shapes(row.case),
+        "isa": row.isa,
+        "threads": row.threads,
+        "ranks": row.ranks,
+        "flops": row.flops,
+        "bytes": row.bytes,
+        "footprint": row.footprint,
+        "seconds": time,
+        "call": spread(row.samples["call"][i] for i in keep),
+        "gflops": row.flops / time["median"] / 1e9,
+        "gbs": row.bytes / time["median"] / 1e9,
+        "rounds": len(row.marks),
+        "noisy": noisy,
+        "sentinel": float(np.median([row.marks[i] for i in keep])) / 1e9,
+        "peers": {},
+        "left_out": row.left_out,
+    }
+    result["roof"] = _roof([row.allowed[i] for i in keep], kernel)
+    for name, against in row.against.items():
+        if name not in row.samples:
+            continue
+        pairs = [(row.samples[name][i], row.samples[against][i]) for i in keep if row.samples[name][i] is not None]
+        if not pairs:  # its few rounds were all noisy: better those than none
+            pairs = [(t, o) for t, o in zip(row.samples[name], row.samples[against]) if t is not None]
+        result["peers"][name] = {
+            "seconds": spread(t for t, _ in pairs),
+            "ratio": spread(t / o for t, o in pairs),
+            "replayed": _replayed(row, name, keep) if against == "call" else None,
+            "setting": row.settings[name],
+            "tried": row.tried.get(name, {}),
+            "against": against,
+        }
+    return result
+
+
+def _replayed(row, name, keep):
+    """The peer's call over our kernel alone: what it costs us in a plan, where no Python runs between kernels."""
+    kernel = row.samples["kernel"]
+    return spread(row.samples[name][i] / kernel[i] for i in keep if row.samples[name][i] is not None)
+
+
+def _shapes(case):
+    def shape(spec):
+        return [shape(s) for s in spec] if isinstance(spec, list) else None if spec is None else list(spec.shape)
+
+    return [shape(s) for s in case.inputs]
+
+
+def _roof(rounds, kernel):
+    """Which limit binds, by the medians of the rounds; percent is its time over ours."""
+    limits = {what: float(np.median([r[what] for r in rounds])) for what in rounds[0]}
+    if not limits:
+        return None
+    by = max(limits, key=limits.get)
+    percent = spread(100 * r[by] / t for r, t in zip(rounds, kernel))
+    return {"by": by, "seconds": limits[by], "limits": limits, "percent": percent}
+
+
+def geometric_mean(values):
+    """exp(mean(log))."""
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def summary(rows, memory, peers):
+    """Rows of the summary: for each family and thread count the geometric means and the least of ratios and percents.
+
+    Args:
+        rows: finished rows.
+        memory: families that one more line, "memory-bound ops", puts together.
+        peers: names of the peers, in order.
+    """
+    groups = {}
+    for row in rows:
+        names = [row["family"]]
+        if row["family"].startswith("conv"):
+            names.append(f"{row['family']}: {row['op'].removeprefix('conv_')}")
+        if row["family"] in memory:
+            names.append("memory-bound ops" + (" in main memory" if row["level"] == "memory" else " in cache"))
+        for name in names:
+            groups.setdefault((row["isa"], row["threads"], name), []).append(row)
+    found = []
+    for (isa, threads, name), members in sorted(groups.items()):
+        line = {"isa": isa, "threads": threads, "family": name, "cases": len(members), "peers": {}}
+        line["percent"] = _extremes([(r["roof"]["percent"]["median"], r) for r in members if r["roof"]])
+        for peer in peers:
+            played = [(r["peers"][peer], r) for r in members if peer in r["peers"]]
+            if played:
+                line["peers"][peer] = _extremes([(p["ratio"]["median"], r) for p, r in played])
+                replayed = [(p["replayed"]["median"], r) for p, r in played if p["replayed"]]
+                if replayed:
+                    line["peers"][f"{peer}, replayed"] = _extremes(replayed)
+        found.append(line)
+    return found
+
+
+def _extremes(pairs):
+    if not pairs:
+        return None
+    least, row = min(pairs, key=lambda p: p[0])
+    return {"mean": geometric_mean([p[0] for p in pairs]), "least": least, "case": f"{row['op']}-{row['case']}"}
