@@ -1,14 +1,17 @@
 """Every op on every engine, case and layout against its NumPy definition in float64."""
 
+import os
+
 import numpy as np
 import pytest
 
 import quernel as qn
 from quernel.kernels.kernel import spec
 from quernel.testing import assert_close, assert_same_bits, each_isa, engines
-from quernel.testing.cases import all_cases
+from quernel.testing.cases import all_cases, speed_cases
 
 CASES = all_cases()
+LARGE = speed_cases() if os.environ.get("QUERNEL_SPEED_BITS") else []  # minutes: the sizes that benches time
 ENGINES = engines()
 COMPILED = [e for e in ENGINES if e.backend != "numpy"]
 FMA_ISAS = [e for e in each_isa() if e.isa != "base"]
@@ -163,14 +166,14 @@ def test_layouts_give_equal_bits(engine, case):
 
 
 @pytest.mark.skipif(not FMA_ISAS, reason="no FMA instruction set here")
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [*CASES, *LARGE], ids=str)
 def test_bits_do_not_depend_on_threads_or_vector_width(case, sharing):
     kernel = kernel_of(case)
     arrays = case.make("float32")
     reference = None
     for engine in FMA_ISAS:
         with engine:
-            for threads in (1, 2, 3, 7):
+            for threads in (1, 2, 3, 5, 8, 16):
                 qn.backend.set_num_threads(threads)
                 results = call(kernel, arrays, case.attrs)
                 reference = reference or results
