@@ -221,11 +221,14 @@ void Instance::begin_step(const Request& request, bool profile) {
 template <bool profile>
 void Instance::execute(const Entry* entry, const Entry* end, int rank, int size, int32_t* bad) {
     char* const scratch = scratch_at_;
-    const auto measure = [&](int32_t op) {  // the waits before an op count as the op's
+    const auto spent_on = [&](int32_t op) {
         const auto now = Clock::now();
         seconds[op] += std::chrono::duration<double>(now - mark_).count();
-        ++runs[op];
         mark_ = now;
+    };
+    const auto measure = [&](int32_t op) {
+        spent_on(op);
+        ++runs[op];
     };
     if (size == 1) {
         const Team alone{0, 1, bad, nullptr, nullptr};
@@ -235,9 +238,12 @@ void Instance::execute(const Entry* entry, const Entry* end, int rank, int size,
         }
         return;
     }
-    for (; entry != end; ++entry) {
+    for (const Entry* const first = entry; entry != end; ++entry) {
         const int meet = std::min(entry->meet, size), ranks = std::min((int)entry->call->ranks, size);
-        if (rank < meet && meet > 1) barriers_[meet].wait();
+        if (rank < meet && meet > 1) {
+            barriers_[meet].wait();
+            if (profile && rank == 0 && entry != first) spent_on(entry[-1].op);  // which another rank was still at
+        }
         if (rank < ranks) {
             const Team team{rank, ranks, bad, Barrier::wait_of, &barriers_[ranks]};
             entry->run(*entry->call, team, scratch);
