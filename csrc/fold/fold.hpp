@@ -73,13 +73,13 @@ struct SumF : FloatItems {
 struct MaxF : FloatItems {
     static constexpr bool zero_fills = false;
     static QUERNEL_INLINE vec identity() { return set1(-__builtin_inff()); }
-    static QUERNEL_INLINE vec combine(vec a, vec b) { return select(m_or(gt(b, a), isnan(b)), b, a); }
+    static QUERNEL_INLINE vec combine(vec a, vec b) { return select(isnan(b), b, larger(a, b)); }
     static QUERNEL_INLINE item combine(item a, item b) { return b > a || b != b ? b : a; }
 };
 struct MinF : FloatItems {
     static constexpr bool zero_fills = false;
     static QUERNEL_INLINE vec identity() { return set1(__builtin_inff()); }
-    static QUERNEL_INLINE vec combine(vec a, vec b) { return select(m_or(lt(b, a), isnan(b)), b, a); }
+    static QUERNEL_INLINE vec combine(vec a, vec b) { return select(isnan(b), b, smaller(a, b)); }
     static QUERNEL_INLINE item combine(item a, item b) { return b < a || b != b ? b : a; }
 };
 struct SumI : IntItems {
@@ -219,6 +219,53 @@ inline int column_block(int64_t n) {
     return COLUMN_ITEMS / lanes / 16 * 16;
 }
 
+// The same for n <= LANES rows, one element a lane: the tree runs in registers, V vectors of columns side by side. Lane
+// l of 8 first takes in l + 32, l + 16, l + 48, ..., then the 8 meet.
+template <class F, int V, class Row>
+QUERNEL_INLINE void fold_few(int n, int j, int last, Row row, typename F::item* out) {
+    using vec = typename F::vec;
+    constexpr int G = 8;
+    vec t[G][V];
+    const auto leaf = [&](int l, vec* to) __attribute__((always_inline)) {
+        const typename F::item* x = row(l) + j;
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) to[v] = v == V - 1 ? take<F>(x + v * VL, last) : F::load(x + v * VL);
+    };
+    const auto join = [](vec* a, const vec* b) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) a[v] = F::combine(a[v], b[v]);
+    };
+    const int some = n < G ? n : G;
+    for (int l = 0; l < some; ++l) {
+        vec a[V], b[V], c[V];
+        leaf(l, a);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) a[v] = F::combine(F::identity(), a[v]);
+        if (l + 32 < n) leaf(l + 32, b), join(a, b);
+        if (l + 16 < n) {
+            leaf(l + 16, b);
+            if (l + 48 < n) leaf(l + 48, c), join(b, c);
+            join(a, b);
+        }
+        if (l + 8 < n) {
+            leaf(l + 8, b);
+            if (l + 40 < n) leaf(l + 40, c), join(b, c);
+            if (l + 24 < n) {
+                vec d[V];
+                leaf(l + 24, c);
+                if (l + 56 < n) leaf(l + 56, d), join(c, d);
+                join(b, c);
+            }
+            join(a, b);
+        }
+        for (int v = 0; v < V; ++v) t[l][v] = a[v];
+    }
+    for (int h = G / 2; h; h /= 2)
+        for (int l = 0; l < h && l + h < some; ++l) join(t[l], t[l + h]);
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) F::store_some(out + j + v * VL, t[0][v], v == V - 1 ? last : VL);
+}
+
 // One chunk of n <= CHUNK rows of `width` <= column_block(n) columns: out[j] = fold over i of row(i)[j]. Aliasing:
 // none.
 template <class F, class Row>
@@ -230,6 +277,13 @@ inline void fold_columns(int n, int width, Row row, typename F::item* out) {
     if (n == 0) {
         const item none = F::lane0(F::identity());
         for (int j = 0; j < width; ++j) out[j] = none;
+        return;
+    }
+    if (n <= LANES) {
+        int j = 0;
+        for (; j + 2 * VL <= width; j += 2 * VL) fold_few<F, 2>(n, j, VL, row, out);
+        if (j + VL <= width) fold_few<F, 1>(n, j, VL, row, out), j += VL;
+        if (j < width) fold_few<F, 1>(n, j, width - j, row, out);
         return;
     }
     for (int l = 0; l < used; ++l) {

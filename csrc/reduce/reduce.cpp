@@ -105,9 +105,39 @@ struct Sink {
     }
 };
 
+// Rows of one chunk, VL at a time.
+template <class F, bool MEAN>
+void fold_whole_rows(const View& x, const Reduce& r, const Sink<F, MEAN>& sink, Range outputs) {
+    using item = typename F::item;
+    alignas(64) item buffer[CHUNK], values[VL];
+    Walk<2> walk(r.kept, outputs.begin);
+    const int n = (int)r.n;
+    for (int64_t o = outputs.begin; o < outputs.end; o += VL) {
+        const int rows = outputs.end - o < VL ? (int)(outputs.end - o) : VL;
+        typename F::vec part[VL];
+        ptrdiff_t to[VL];
+        for (int i = 0; i < VL; ++i) {
+            part[i] = F::identity();
+            if (i >= rows) continue;
+            const item* from = buffer;
+            if (r.layout == ROWS)
+                from = x.as<const item>() + walk.offset[0];
+            else if (n)
+                gather<item>(x, walk.offset[0], r.row, 0, n, buffer);
+            part[i] =
+                fold_lanes<F>(n, [=](int j, int m) __attribute__((always_inline)) { return take<F>(from + j, m); });
+            to[i] = walk.offset[1];
+            walk.step();
+        }
+        F::store(values, fold_vectors<F>(part));
+        for (int i = 0; i < rows; ++i) sink.y[to[i]] = sink.finish(values[i]);
+    }
+}
+
 template <class F, bool MEAN>
 void fold_rows(const View& x, const Reduce& r, const Sink<F, MEAN>& sink, Range pieces) {
     using item = typename F::item;
+    if (r.chunks == 1 && pieces.end - pieces.begin > 2) return fold_whole_rows<F, MEAN>(x, r, sink, pieces);
     alignas(64) item buffer[CHUNK];
     Walk<2> walk(r.kept, pieces.begin / r.chunks);
     int64_t o = pieces.begin / r.chunks, c = pieces.begin % r.chunks;
@@ -131,9 +161,9 @@ void fold_rows(const View& x, const Reduce& r, const Sink<F, MEAN>& sink, Range 
 template <class F, bool MEAN>
 void fold_blocks(const View& x, const Reduce& r, const Sink<F, MEAN>& sink, Range pieces) {
     using item = typename F::item;
-    alignas(64) item out[COLUMN_ITEMS];
+    alignas(64) item buffer[COLUMN_ITEMS];
     ptrdiff_t offsets[CHUNK];
-    const bool plain = r.row.rank <= 1;
+    const bool plain = r.row.rank <= 1, final = r.chunks == 1 && r.width_y == 1;
     const ptrdiff_t step = r.row.rank == 1 ? r.row.stride[0][0] : 0;
     Walk<2> walk(r.kept);
     int64_t seen = 0, listed = -1;
@@ -147,6 +177,7 @@ void fold_blocks(const View& x, const Reduce& r, const Sink<F, MEAN>& sink, Rang
         const int m = r.n - at < CHUNK ? (int)(r.n - at) : CHUNK;
         const int width = r.width - j < r.block ? (int)(r.width - j) : (int)r.block;
         const item* base = x.as<const item>() + walk.offset[0] + j;
+        item* const out = final ? sink.y + walk.offset[1] + j : buffer;
         if (plain) {
             base += at * step;
             fold_columns<F>(m, width, [=](int i) { return base + i * step; }, out);
@@ -158,7 +189,11 @@ void fold_blocks(const View& x, const Reduce& r, const Sink<F, MEAN>& sink, Rang
             }
             fold_columns<F>(m, width, [=, &offsets](int i) { return base + offsets[i]; }, out);
         }
-        for (int k = 0; k < width; ++k) sink.put(o * r.width + j + k, c, walk.offset[1] + (j + k) * r.width_y, out[k]);
+        if (final)
+            for (int k = 0; MEAN && k < width; ++k) out[k] = sink.finish(out[k]);
+        else
+            for (int k = 0; k < width; ++k)
+                sink.put(o * r.width + j + k, c, walk.offset[1] + (j + k) * r.width_y, out[k]);
     }
 }
 

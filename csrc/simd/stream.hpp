@@ -14,7 +14,7 @@ constexpr int64_t STREAM_BYTES = int64_t(16) << 20;
 inline bool streams(int64_t bytes) { return bytes >= STREAM_BYTES; }
 
 // to[0..n) = from[0..n), elements of 4 bytes as raw bits; stream_end() is the caller's.
-inline void stream_copy(float* to, const float* from, int64_t n) {
+inline __attribute__((noinline)) void stream_copy(float* to, const float* from, int64_t n) {
     constexpr int64_t LINE = 16;  // floats
     const int64_t head = (int64_t)((LINE - (reinterpret_cast<uintptr_t>(to) / 4) % LINE) % LINE);
     int64_t i = head < n ? head : n;

@@ -14,6 +14,7 @@
 //   lt le gt ge eq (vf, vf) -> vm    ordered compares: false where either is NaN
 //   isnan(v) -> vm
 //   select(m, a, b)                  m ? a : b, lane by lane
+//   larger(a, b) smaller(a, b)       b > a ? b : a and b < a ? b : a, so a where either is NaN and where both are zeros
 //   m_and m_or m_not; any(m); first_n(n) -> vm; m_bits(m) -> unsigned, bit l for lane l
 //   swap<k>(v) swapi<k>(v)           lane l takes lane l xor k (k a power of two below VL); first(v) firsti(v): lane 0
 //   bits(vf) -> vi, floats(vi) -> vf reinterpretation
@@ -24,9 +25,10 @@
 //   loadi(p) loadi_n(p, n) storei(p, v) storei_n(p, v, n)
 //   transpose(vf (&r)[VL])           r[i][j] <-> r[j][i], in registers
 //
-// There is no raw min or max: x86 and NEON differ on NaN and on signed zeros; write compare + select.
-// FMA happens only where `fma`/`fnma` is written (-ffp-contract=off). On `base` fma is a*b+c with two roundings:
-// base is outside the bit promise. Tails run through the same code with load_n and store_n.
+// There is no raw min or max: x86 and NEON differ on NaN and on signed zeros. `larger` and `smaller` are compare +
+// select; x86 happens to have an instruction for them. FMA happens only where `fma`/`fnma` is written
+// (-ffp-contract=off). On `base` fma is a*b+c with two roundings: base is outside the bit promise. Tails run through
+// the same code with load_n and store_n.
 #pragma once
 #include <cstddef>
 #include <cstdint>

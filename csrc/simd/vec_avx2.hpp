@@ -46,6 +46,8 @@ QUERNEL_INLINE vm ge(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_GE_OQ)}; }
 QUERNEL_INLINE vm eq(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_EQ_OQ)}; }
 QUERNEL_INLINE vm isnan(vf a) { return {_mm256_cmp_ps(a, a, _CMP_UNORD_Q)}; }
 QUERNEL_INLINE vf select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m.m); }
+QUERNEL_INLINE vf larger(vf a, vf b) { return _mm256_max_ps(b, a); }
+QUERNEL_INLINE vf smaller(vf a, vf b) { return _mm256_min_ps(b, a); }
 QUERNEL_INLINE vm m_and(vm a, vm b) { return {_mm256_and_ps(a.m, b.m)}; }
 QUERNEL_INLINE vm m_or(vm a, vm b) { return {_mm256_or_ps(a.m, b.m)}; }
 QUERNEL_INLINE vm m_not(vm a) { return {_mm256_xor_ps(a.m, _mm256_castsi256_ps(_mm256_set1_epi32(-1)))}; }

@@ -62,6 +62,8 @@ QUERNEL_INLINE vm eq(vf a, vf b) { return {(vi)(a == b)}; }
 QUERNEL_INLINE vm isnan(vf a) { return {(vi)(a != a)}; }
 QUERNEL_INLINE vi selecti(vm m, vi a, vi b) { return (m.m & a) | (~m.m & b); }
 QUERNEL_INLINE vf select(vm m, vf a, vf b) { return (vf)selecti(m, (vi)a, (vi)b); }
+QUERNEL_INLINE vf larger(vf a, vf b) { return select(gt(b, a), b, a); }
+QUERNEL_INLINE vf smaller(vf a, vf b) { return select(lt(b, a), b, a); }
 QUERNEL_INLINE vm m_and(vm a, vm b) { return {a.m & b.m}; }
 QUERNEL_INLINE vm m_or(vm a, vm b) { return {a.m | b.m}; }
 QUERNEL_INLINE vm m_not(vm a) { return {~a.m}; }
