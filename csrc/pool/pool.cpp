@@ -39,7 +39,7 @@ static void max_rows(const Windows& g, const View& x, const View& y, Rows rows) 
                     for (int v = 0; v < V; ++v) {
                         const vf value = lanes.load(p + at + v * VL, g.big.c);
                         nan[v] = m_or(nan[v], isnan(value));
-                        best[v] = select(gt(value, best[v]), value, best[v]);
+                        best[v] = larger(best[v], value);
                     }
                 };
                 for (int v = 0; v < V; ++v) {

@@ -59,9 +59,19 @@ static void each_piece(const Windows& g, float* dx, const Team& team, Spread spr
     for (int64_t piece = mine.begin; piece < mine.end; ++piece) {
         const int64_t n = piece / groups(g), c0 = piece % groups(g) * GROUP;
         const Range c{c0, c0 + GROUP < g.c ? c0 + GROUP : g.c};
-        clear(g, dx, n, {0, g.axis[0].in}, {0, g.axis[1].in}, {0, g.axis[2].in}, c);
-        for (int64_t row = n * rows; row < (n + 1) * rows; ++row)
+        // Rows along h are cleared when the first window reaches them: they are still in L1 when it adds.
+        const Range all{0, g.axis[2].in}, depth{0, g.axis[0].in};
+        const bool flat = g.axis[0].in == 1;
+        int64_t clean = 0;
+        const auto clear_up_to = [&](int64_t h) {
+            if (h > clean) clear(g, dx, n, depth, {clean, h}, all, c), clean = h;
+        };
+        if (!flat) clear_up_to(g.axis[1].in);
+        for (int64_t row = n * rows; row < (n + 1) * rows; ++row) {
+            if (flat) clear_up_to(g.axis[1].taps(row - n * rows).end);
             each_window(g, row, [&](const Window& t) { spread(t, c, Count<0>{}); });
+        }
+        clear_up_to(g.axis[1].in);
     }
 }
 
