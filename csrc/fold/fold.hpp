@@ -26,6 +26,8 @@ namespace QUERNEL_ISA {
 constexpr int LANES = 64;  // 4 zmm, 8 ymm or 16 base vectors: enough independent chains to hide the latency of an add
 constexpr int CHUNK = 4096;
 constexpr int PARTS = LANES / VL;
+constexpr int FETCH =
+    512;  // elements that short rows are fetched ahead: their sums keep the core as busy as memory does
 
 struct FloatItems {
     using item = float;
@@ -222,12 +224,14 @@ inline int column_block(int64_t n) {
 // The same for n <= LANES rows, one element a lane: the tree runs in registers, V vectors of columns side by side. Lane
 // l of 8 first takes in l + 32, l + 16, l + 48, ..., then the 8 meet.
 template <class F, int V, class Row>
-QUERNEL_INLINE void fold_few(int n, int j, int last, Row row, typename F::item* out) {
+QUERNEL_INLINE void fold_few(int n, int j, int last, Row row, ptrdiff_t ahead, typename F::item* out) {
     using vec = typename F::vec;
     constexpr int G = 8;
     vec t[G][V];
     const auto leaf = [&](int l, vec* to) __attribute__((always_inline)) {
         const typename F::item* x = row(l) + j;
+        __builtin_prefetch(x + ahead);
+        if (V > 1) __builtin_prefetch(x + ahead + VL);
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) to[v] = v == V - 1 ? take<F>(x + v * VL, last) : F::load(x + v * VL);
     };
@@ -280,10 +284,12 @@ inline void fold_columns(int n, int width, Row row, typename F::item* out) {
         return;
     }
     if (n <= LANES) {
+        // The next rows where they lie one behind the other; else along each row, and not so far that 64 rows fill L1.
+        const ptrdiff_t ahead = n > 1 && row(1) - row(0) == width ? FETCH : 2 * LANES;
         int j = 0;
-        for (; j + 2 * VL <= width; j += 2 * VL) fold_few<F, 2>(n, j, VL, row, out);
-        if (j + VL <= width) fold_few<F, 1>(n, j, VL, row, out), j += VL;
-        if (j < width) fold_few<F, 1>(n, j, width - j, row, out);
+        for (; j + 2 * VL <= width; j += 2 * VL) fold_few<F, 2>(n, j, VL, row, ahead, out);
+        if (j + VL <= width) fold_few<F, 1>(n, j, VL, row, ahead, out), j += VL;
+        if (j < width) fold_few<F, 1>(n, j, width - j, row, ahead, out);
         return;
     }
     for (int l = 0; l < used; ++l) {

@@ -124,8 +124,10 @@ void fold_whole_rows(const View& x, const Reduce& r, const Sink<F, MEAN>& sink, 
                 from = x.as<const item>() + walk.offset[0];
             else if (n)
                 gather<item>(x, walk.offset[0], r.row, 0, n, buffer);
-            part[i] =
-                fold_lanes<F>(n, [=](int j, int m) __attribute__((always_inline)) { return take<F>(from + j, m); });
+            part[i] = fold_lanes<F>(n, [=](int j, int m) __attribute__((always_inline)) {
+                __builtin_prefetch(from + j + FETCH);
+                return take<F>(from + j, m);
+            });
             to[i] = walk.offset[1];
             walk.step();
         }

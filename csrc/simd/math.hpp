@@ -110,7 +110,7 @@ QUERNEL_INLINE vf vtanh(vf x) {
     const vf a = vabs(x), one = set1(1.0f), z = mul(a, a);
     const vf tail = poly(z, -0.333333313f, 0.133332223f, -0.0539484434f, 0.0217085313f, -0.0081942752f, 0.00215666555f);
     const vf near = fma(mul(z, a), tail, a);
-    const vf b = select(gt(a, set1(10.0f)), set1(10.0f), a);
+    const vf b = smaller(a, set1(10.0f));
     const vf far = sub(one, div(set1(2.0f), add(exp_core(add(b, b)), one)));
     return with_sign(select(lt(a, set1(0.625f)), near, far), sign_of(x));
 }
@@ -136,7 +136,7 @@ QUERNEL_INLINE vf verf(vf x) {
     const vf factor = poly(z, 0.128379166f, -0.376126289f, 0.112836242f, -0.0268555861f, 0.00519193662f,
                            -0.000804362935f, 7.96841123e-05f);
     const vf near = mul(a, add(set1(1.0f), factor));  // a * factor alone would be subnormal too early
-    const vf b = select(gt(a, set1(4.0f)), set1(4.0f), a);
+    const vf b = smaller(a, set1(4.0f));
     const vf far = sub(set1(1.0f), exp_core(poly(b, 0.000170550658f, -1.12949514f, -0.633386672f, -0.108236626f,
                                                  0.0250915382f, -0.00416056113f, 0.000432315283f, -2.09113568e-05f)));
     return with_sign(select(lt(a, set1(0.9f)), near, far), sign_of(x));
