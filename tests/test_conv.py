@@ -167,6 +167,32 @@ def test_few_channels_have_the_bits_of_many(engine, sizes, kernel, o, strides, d
             )
 
 
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e.backend == "native" and e.isa != "base"], ids=str)
+@pytest.mark.parametrize(
+    "sizes, kernel, strides, dilation",
+    [
+        ((1, 101, 100, 2), (31, 31), 1, 1),  # sums of 20 blocks of terms do not fit the room for a wave of them
+        ((3, 28, 27, 40), (3, 3), 1, 1),
+        ((2, 30, 33, 70), (4, 5), 2, 1),
+        ((2, 9, 33, 3), (2, 3), 1, 3),
+    ],
+)
+def test_depthwise_is_one_group_a_channel(engine, sizes, kernel, strides, dilation):
+    rng = np.random.default_rng(0)
+    attrs = {"strides": strides, "dilation_rate": dilation, "padding": "same"}
+    x, w = (rng.standard_normal(s).astype("float32") for s in (sizes, (*kernel, 1, sizes[-1])))
+    each = w.swapaxes(-1, -2)
+    with engine:
+        y = K.conv_forward(x, w, groups=sizes[-1], **attrs)
+        dy = rng.standard_normal(y.shape).astype("float32")
+        dx = K.conv_dx(dy, w, input_shape=sizes, groups=sizes[-1], **attrs)
+        dw = K.conv_dw(x, dy, kernel_shape=w.shape, groups=sizes[-1], **attrs)
+        if np.prod(kernel) <= 512:  # one chain
+            assert np.array_equal(K.depthwise_conv_forward(x, each, **attrs), y)
+            assert np.array_equal(K.depthwise_conv_dx(dy, each, input_shape=sizes, **attrs), dx)
+        assert np.array_equal(K.depthwise_conv_dw(x, dy, kernel_shape=each.shape, **attrs), dw.swapaxes(-1, -2))
+
+
 @pytest.mark.parametrize("engine", [e for e in ENGINES if e.backend == "native"], ids=str)
 def test_one_image_equals_its_row_of_the_batch(engine):
     rng = np.random.default_rng(1)

@@ -33,14 +33,22 @@ struct Term {
     const float* w;  // of all channels, packed
 };
 
-constexpr int PIXELS = 5, WIDTH = 2;  // 10 chains; 5 pixels share the 2 vectors of weights
+struct Stretch {  // of the rows that three lines make: the one along the row, and the terms of its positions
+    const Line* line;
+    const Term* terms;
+    int64_t count;
+};
 
-// P positions, V vectors of channels; the last vector has `lanes`.
+constexpr int PIXELS = 5;            // positions of a tile, which share the vectors of weights
+constexpr int WIDTH = 2;             // vectors of channels: 10 chains and 2 vectors of weights fit 16 registers
+enum Kind { STRIDED, PART, WHOLE };  // one vector of channels with strides, one with a tail, WIDTH full ones
+
 struct Tile {
     const Term* terms;
     int64_t count;
     const float* from;
     ptrdiff_t a_m, a_c;  // strides of positions and channels read
+    ptrdiff_t ahead;     // to the row that the next row of results is the first to read: fetched meanwhile
     float* to;
     ptrdiff_t c_m, c_c;
     const float* bias;  // packed, or null
@@ -49,67 +57,79 @@ struct Tile {
     int lanes;
 };
 
-template <int P, int V, bool WHOLE, bool UNIT>
+template <int P, Kind KIND>
 void tile(const Tile& t) {
-    const int lanes = WHOLE ? VL : t.lanes;
+    constexpr int V = KIND == WHOLE ? WIDTH : 1;
+    const int lanes = KIND == WHOLE ? VL : t.lanes;
     const auto load = [lanes](const float* p, int v) __attribute__((always_inline)) {
-        return !WHOLE && v == V - 1 ? load_n(p + v * VL, lanes) : loadu(p + v * VL);
+        return KIND == WHOLE ? loadu(p + v * VL) : load_n(p, lanes);
     };
     vf acc[P][V];
-#pragma GCC unroll 8
-    for (int i = 0; i < P; ++i)
+    const auto each = [&](auto body) __attribute__((always_inline)) {
+#pragma GCC unroll 5
+        for (int i = 0; i < P; ++i)
 #pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) acc[i][v] = zero();
-    for (int64_t u = 0; u < t.count; ++u) {
-        const float* const w = t.terms[u].w + t.at;
-        const float* const a = t.from + t.terms[u].from;
+            for (int v = 0; v < V; ++v) body(i, v);
+    };
+    each([&](int i, int v) __attribute__((always_inline)) {
+        acc[i][v] = zero();
+        __builtin_prefetch(t.from + t.ahead + i * t.a_m + v * VL);
+    });
+    for (const Term *u = t.terms, *const end = u + t.count; u < end; ++u) {
+        const float* const w = u->w + t.at;
+        const float* const from = t.from + u->from;
         vf wv[V];
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) wv[v] = load(w, v);
-#pragma GCC unroll 8
-        for (int i = 0; i < P; ++i) {
-            if constexpr (UNIT) {
-#pragma GCC unroll 2
-                for (int v = 0; v < V; ++v) acc[i][v] = fma(load(a + i * t.a_m, v), wv[v], acc[i][v]);
+        each([&](int i, int v) __attribute__((always_inline)) {
+            const float* const a = from + i * t.a_m;
+            if constexpr (KIND == STRIDED) {
+                alignas(64) float lane[VL] = {};
+                for (int j = 0; j < lanes; ++j) lane[j] = a[j * t.a_c];
+                acc[i][v] = fma(loadu(lane), wv[v], acc[i][v]);
             } else {
-                alignas(64) float row[V * VL] = {};
-                for (int j = 0; j < (V - 1) * VL + lanes; ++j) row[j] = a[i * t.a_m + j * t.a_c];
-                for (int v = 0; v < V; ++v) acc[i][v] = fma(loadu(row + v * VL), wv[v], acc[i][v]);
+                acc[i][v] = fma(load(a, v), wv[v], acc[i][v]);
             }
-        }
+        });
     }
-#pragma GCC unroll 8
+    if (t.bias)
+        each([&](int i, int v) __attribute__((always_inline)) { acc[i][v] = add(acc[i][v], load(t.bias + t.at, v)); });
+    if (t.activation == RELU)
+        each([&](int i, int v)
+                 __attribute__((always_inline)) { acc[i][v] = select(le(acc[i][v], zero()), zero(), acc[i][v]); });
+    if (KIND != STRIDED && t.c_c == 1 && t.activation <= RELU) {
+        each([&](int i, int v) __attribute__((always_inline)) {
+            float* const to = t.to + i * t.c_m + v * VL;
+            KIND == WHOLE ? storeu(to, acc[i][v]) : store_n(to, acc[i][v], lanes);
+        });
+        return;
+    }
+    alignas(64) float rows[P][V * VL];
+    each([&](int i, int v) __attribute__((always_inline)) { storeu(rows[i] + v * VL, acc[i][v]); });
+    const int n = (V - 1) * VL + lanes;
     for (int i = 0; i < P; ++i) {
-#pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) {
-            if (t.bias) acc[i][v] = add(acc[i][v], load(t.bias + t.at, v));
-            if (t.activation == RELU) acc[i][v] = select(le(acc[i][v], zero()), zero(), acc[i][v]);
-        }
-        alignas(64) float row[V * VL];
-        const bool direct = UNIT && t.c_c == 1 && t.activation <= RELU;
-        float* const to = direct ? t.to + i * t.c_m : row;
-#pragma GCC unroll 2
-        for (int v = 0; v < V; ++v)
-            if (!WHOLE && v == V - 1)
-                store_n(to + v * VL, acc[i][v], lanes);
-            else
-                storeu(to + v * VL, acc[i][v]);
-        if (!direct) {
-            const int n = (V - 1) * VL + lanes;
-            if (t.activation > RELU) activate(t.activation, row, n);
-            for (int j = 0; j < n; ++j) t.to[i * t.c_m + j * t.c_c] = row[j];
-        }
+        activate(t.activation > RELU ? t.activation : NO_ACTIVATION, rows[i], n);
+        for (int j = 0; j < n; ++j) t.to[i * t.c_m + j * t.c_c] = rows[i][j];
     }
 }
 
-template <int P>
-void tile_of(const Tile& t, int vectors, bool unit) {
-    if (!unit) return vectors == 2 ? tile<P, 2, false, false>(t) : tile<P, 1, false, false>(t);
-    if (t.lanes == VL) return vectors == 2 ? tile<P, 2, true, true>(t) : tile<P, 1, true, true>(t);
-    return vectors == 2 ? tile<P, 2, false, true>(t) : tile<P, 1, false, true>(t);
+using Run = void (*)(const Tile&);
+struct Runs {
+    Run run[WHOLE + 1][PIXELS + 1];
+};
+template <Kind KIND, int P>
+constexpr void fill(Runs& r) {
+    r.run[KIND][P] = tile<P, KIND>;
+    if constexpr (P > 1) fill<KIND, P - 1>(r);
 }
-using Run = void (*)(const Tile&, int, bool);
-constexpr Run RUN[PIXELS + 1] = {nullptr, tile_of<1>, tile_of<2>, tile_of<3>, tile_of<4>, tile_of<5>};
+constexpr Runs make_runs() {
+    Runs r{};
+    fill<STRIDED, 1>(r);
+    fill<PART, PIXELS>(r);
+    fill<WHOLE, PIXELS>(r);
+    return r;
+}
+constexpr Runs RUNS = make_runs();
 
 void pack(const Window& g, float* w, float* bias) {  // w: (outer m, tap, inner m, channel); bias: (outer m, channel)
     for (int64_t m = 0; m < g.outer; ++m) {
@@ -128,47 +148,50 @@ void plan(Call& call, Window& g) {
     const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2] * g.inner;
     g.packed = align64(g.outer * taps * g.c * 4);
     g.line_room = align64((g.size[0] + g.size[1] + g.size[2]) * (int64_t)sizeof(Line));
-    g.room = g.packed + align64(g.outer * g.c * 4) + g.line_room + align64(taps * (int64_t)sizeof(Term));
+    // Lines along a row: one for each tap that a border clips, on both sides, and what lies between, for each phase.
+    const int64_t most = 2 * g.taps[2] + 3 * g.axis[2].stride;
+    const int64_t stretches = g.size[2] < most ? g.size[2] : most;
+    g.room = g.packed + align64(g.outer * g.c * 4) + g.line_room + align64(stretches * (int64_t)sizeof(Stretch)) +
+             align64(stretches * taps * (int64_t)sizeof(Term));
     call.ranks = worth(call, g.n * g.size[1]);
     call.scratch = call.ranks * g.room;
 }
 
-// The positions of one region in one image.
-void region(const Window& g, Tile t, Term* terms, const float* weights, const Line& ld, const Line& lh, const Line& lw,
-            const float* from, float* to) {
-    const Images &x = g.from, &y = g.to;
-    const bool unit = x.c == 1 || g.c == 1;
-    from += ld.read * x.at[0] + lh.read * x.at[1] + lw.read * x.at[2];
-    to += ld.first * y.at[0] + lh.first * y.at[1] + lw.first * y.at[2];
-    t.terms = terms;
-    t.count = 0;
+// Lists the terms that the positions of three lines share; returns their end.
+Term* list(const Window& g, const float* weights, const Line& ld, const Line& lh, const Line& lw, Term* terms) {
+    const Images& x = g.from;
     for (int64_t d = 0; d < ld.taps; ++d)
         for (int64_t h = 0; h < lh.taps; ++h)
             for (int64_t w = 0; w < lw.taps; ++w) {
                 const int64_t tap = ((ld.tap + d * ld.tap_step) * g.taps[1] + lh.tap + h * lh.tap_step) * g.taps[2] +
                                     lw.tap + w * lw.tap_step;
                 for (int64_t m = 0; m < g.inner; ++m)
-                    terms[t.count++] = {
-                        d * ld.hop * x.at[0] + h * lh.hop * x.at[1] + w * lw.hop * x.at[2] + m * g.from_m,
-                        weights + (tap * g.inner + m) * g.c};
+                    *terms++ = {d * ld.hop * x.at[0] + h * lh.hop * x.at[1] + w * lw.hop * x.at[2] + m * g.from_m,
+                                weights + (tap * g.inner + m) * g.c};
             }
-    t.a_m = lw.read_step * x.at[2], t.c_m = lw.step * y.at[2];
-    t.a_c = x.c, t.c_c = y.c;
-    const int64_t tiles = (lw.count + PIXELS - 1) / PIXELS;
-    for (int64_t d = 0; d < ld.count; ++d)
-        for (int64_t h = 0; h < lh.count; ++h)
-            for (int64_t i = 0; i < tiles; ++i) {
-                const Range r = split(lw.count, (int)i, (int)tiles);
-                const float* const a = from + d * ld.read_step * x.at[0] + h * lh.read_step * x.at[1] + r.begin * t.a_m;
-                float* const c = to + d * ld.step * y.at[0] + h * lh.step * y.at[1] + r.begin * t.c_m;
-                for (t.at = 0; t.at < g.c; t.at += WIDTH * VL) {
-                    const int64_t left = g.c - t.at;
-                    const int vectors = left > VL ? 2 : 1;
-                    t.lanes = left < vectors * VL ? (int)(left - (vectors - 1) * VL) : VL;
-                    t.from = a + t.at * t.a_c, t.to = c + t.at * t.c_c;
-                    RUN[r.end - r.begin](t, vectors, unit);
-                }
-            }
+    return terms;
+}
+
+// The positions of one line of a row; from and to: of the row.
+void stretch(const Window& g, Tile t, const Stretch& s, const float* from, float* to) {
+    const bool unit = g.from.c == 1 || g.c == 1;
+    t.terms = s.terms, t.count = s.count;
+    t.a_m = s.line->read_step * g.from.at[2], t.c_m = s.line->step * g.to.at[2];
+    from += s.line->read * g.from.at[2], to += s.line->first * g.to.at[2];
+    const int64_t tiles = unit ? (s.line->count + PIXELS - 1) / PIXELS : s.line->count;
+    for (int64_t i = 0; i < tiles; ++i) {
+        const Range r = split(s.line->count, (int)i, (int)tiles);
+        const int64_t size = r.end - r.begin;
+        for (t.at = 0; t.at < g.c;) {
+            const int64_t rest = g.c - t.at;
+            const Kind kind = !unit ? STRIDED : rest < WIDTH * VL ? PART : WHOLE;
+            t.lanes = rest < VL ? (int)rest : VL;
+            t.from = from + t.at * t.a_c, t.to = to + t.at * t.c_c;
+            RUNS.run[kind][size](t);
+            t.at += kind == WHOLE ? WIDTH * VL : VL;
+        }
+        from += size * t.a_m, to += size * t.c_m;
+    }
 }
 
 void run(const Window& g, const Team& team, char* scratch) {
@@ -185,7 +208,9 @@ void run(const Window& g, const Team& team, char* scratch) {
         count[d] = g.lines(g.axis[d], lines[d]);
         if (d + 1 < SPATIAL) lines[d + 1] = lines[d] + count[d];
     }
-    Term* const terms = reinterpret_cast<Term*>(room + g.line_room);
+    Stretch* const parts = reinterpret_cast<Stretch*>(room + g.line_room);
+    Term* const terms = reinterpret_cast<Term*>(room + g.line_room + align64(count[2] * (int64_t)sizeof(Stretch)));
+    const Images &x = g.from, &y = g.to;
     const int64_t h = g.size[1];
     const Range mine = split(g.n * h, team);
     for (int64_t i = h ? mine.begin / h : 0; i * h < mine.end; ++i) {
@@ -193,14 +218,27 @@ void run(const Window& g, const Team& team, char* scratch) {
         for (int64_t m = 0; m < g.outer; ++m)
             for (int64_t d = 0; d < count[0]; ++d)
                 for (int64_t r = 0, before = 0; r < count[1]; before += lines[1][r++].count) {
-                    const Line row = part(lines[1][r], before, top, bottom);
-                    if (!row.count) continue;
+                    const Line &ld = lines[0][d], lh = part(lines[1][r], before, top, bottom);
+                    if (!lh.count) continue;
+                    Term* end = terms;
+                    for (int64_t c = 0; c < count[2]; ++c) {
+                        Term* const first = end;
+                        end = list(g, weights + m * taps * g.c, ld, lh, lines[2][c], first);
+                        parts[c] = {lines[2] + c, first, end - first};
+                    }
                     Tile t{};
                     t.bias = g.bias ? bias + m * g.c : nullptr;
                     t.activation = g.activation;
-                    for (int64_t c = 0; c < count[2]; ++c)
-                        region(g, t, terms, weights + m * taps * g.c, lines[0][d], row, lines[2][c],
-                               g.from.data + i * g.from.n, g.to.data + i * g.to.n + m * g.to_m);
+                    t.a_c = x.c, t.c_c = y.c;
+                    t.ahead = ((lh.taps - 1) * lh.hop + lh.read_step) * x.at[1];
+                    for (int64_t z = 0; z < ld.count; ++z)
+                        for (int64_t q = 0; q < lh.count; ++q)
+                            for (int64_t c = 0; c < count[2]; ++c)
+                                stretch(g, t, parts[c],
+                                        x.data + i * x.n + (ld.read + z * ld.read_step) * x.at[0] +
+                                            (lh.read + q * lh.read_step) * x.at[1],
+                                        y.data + i * y.n + m * g.to_m + (ld.first + z * ld.step) * y.at[0] +
+                                            (lh.first + q * lh.step) * y.at[1]);
                 }
     }
 }

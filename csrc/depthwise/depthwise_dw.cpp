@@ -1,8 +1,11 @@
 // depthwise_conv_dw: dw[t, c, m] = sum over n, p of x[n, i, c] * dy[n, p, c * M + m], vectors along the channels.
 //
 // Attributes and absent taps as in depthwise.cpp. Order: one chain of fused multiply-adds in (n, p) order, broken every
-// 512 logical terms, block sums added in order to +0. A rank owns channels and rows of taps and sums them over all
-// images.
+// 512 logical terms, block sums added in order to +0.
+//
+// Ranks share blocks of 512 terms, so each reads images of its own, one row after the other with all channels; the
+// blocks' sums meet in scratch and are added in order, WAVE blocks at a time. Where the channels went through a whole
+// block before the next ones did, memory was read in pieces of 128 bytes: 1.5 times the time on (28, 28, 128).
 #include "conv/conv.hpp"
 
 namespace quernel {
@@ -10,100 +13,170 @@ namespace QUERNEL_ISA {
 
 namespace {
 
-constexpr int TAPS =
-    3;  // taps of a row that are summed together: with 2 vectors of channels 6 chains, and 2 loads of dy
-constexpr int WIDTH = 2;  // vectors of channels
+constexpr int TAPS = 3;                  // of a row of the kernel, and rows: 9 taps share a load of dy
+constexpr int WIDTH = VL == 16 ? 2 : 1;  // vectors of channels: 18 chains of 32 registers, 9 of 16
+constexpr int64_t SLICE = 64;            // channels of a piece of work
+constexpr int64_t MOST_SUMS = 4 << 20;   // bytes of sums in a wave
 
 struct Weights {
     Conv v;
     Images x, dy;  // dy.c: from channel to channel
     float* dw;
     ptrdiff_t dy_m, dw_tap[SPATIAL], dw_c, dw_m;
-    int64_t positions, groups, units;  // groups of taps in a row; units of work: (m, channels, taps)
+    int64_t positions, blocks, wave;  // blocks of 512 terms; how many of them in a wave
+    int64_t slices, high, each;       // of channels, for every m; floats of sums: of a slice, of a block
+    int64_t sums;                     // bytes
 };
 
+// Taps (h, w) and on, at a slice's channels, and the positions [begin, end) of a row of y.
 struct Job {
     const Weights& s;
-    int64_t tap[SPATIAL];
-    Range range[TAPS];    // positions along a row that each tap meets
-    ptrdiff_t origin;     // of the taps in x, without the taps along the row
-    const float *x, *dy;  // at the job's channels
+    const float *x, *dy;  // where tap 0, 0 of the job reads position 0, or would; position 0 of dy
+    int64_t begin, end;
+    Range range[TAPS];  // positions that each tap along the row meets
+    float* sums;        // of the first tap
+    ptrdiff_t sums_h;   // from a row of taps to the next
+    int lanes;          // of the last vector
 };
 
-// Adds the terms of positions [begin, end) of a row to the chains.
-template <int T, int V, bool UNIT>
-QUERNEL_INLINE void span(const Job& job, vf (&acc)[TAPS][WIDTH], const float* x, const float* dy, int64_t begin,
-                         int64_t end, bool check, int lanes) {
-    const Axis& a = job.s.v.axis[2];
-    const ptrdiff_t step = a.stride * job.s.x.at[2], hop = a.dilation * job.s.x.at[2];
+enum Kind { STRIDED, PART, WHOLE };  // one vector of channels with strides, one with a tail, WIDTH full ones
+
+template <int H, int W, Kind KIND>
+void rows(const Job& job) {
+    constexpr int V = KIND == WHOLE ? WIDTH : 1;
+    const Axis* const a = job.s.v.axis;
+    const ptrdiff_t step = a[2].stride * job.s.x.at[2], hop = a[2].dilation * job.s.x.at[2];
+    const ptrdiff_t down = a[1].dilation * job.s.x.at[1], dy_step = job.s.dy.at[2];
+    // The row that the next row of y reads first, and the next row of dy: fetched while this one is summed.
+    const ptrdiff_t ahead = a[1].stride * job.s.x.at[1] + (W - 1) * hop, dy_ahead = job.s.dy.at[1];
+    const int lanes = job.lanes;
     const auto load = [lanes](const float* p, ptrdiff_t stride, int v) __attribute__((always_inline)) {
-        if (UNIT) return v == V - 1 ? load_n(p + v * VL, lanes) : loadu(p + v * VL);
+        if (KIND == WHOLE) return loadu(p + v * VL);
+        if (KIND == PART) return load_n(p, lanes);
         alignas(64) float row[VL] = {};
-        for (int j = 0; j < (v == V - 1 ? lanes : VL); ++j) row[j] = p[(v * VL + j) * stride];
+        for (int j = 0; j < lanes; ++j) row[j] = p[j * stride];
         return loadu(row);
     };
-    for (int64_t i = begin; i < end; ++i) {
-        const float* const d = dy + i * job.s.dy.at[2];
-        const float* const p = x + i * step;
-        vf dv[V];
-#pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) dv[v] = load(d, job.s.dy.c, v);
+    vf acc[H][W][V];
+    const auto each = [&](auto body) __attribute__((always_inline)) {
 #pragma GCC unroll 3
-        for (int t = 0; t < T; ++t) {
-            if (check && (i < job.range[t].begin || i >= job.range[t].end)) continue;
+        for (int h = 0; h < H; ++h)
+#pragma GCC unroll 3
+            for (int w = 0; w < W; ++w)
 #pragma GCC unroll 2
-            for (int v = 0; v < V; ++v) acc[t][v] = fma(load(p + t * hop, job.s.x.c, v), dv[v], acc[t][v]);
+                for (int v = 0; v < V; ++v) body(h, w, v);
+    };
+    each([&](int h, int w, int v)
+             __attribute__((always_inline)) { acc[h][w][v] = loadu(job.sums + h * job.sums_h + w * SLICE + v * VL); });
+    int64_t i = job.begin;
+    const float* d = job.dy + i * dy_step;
+    const float* x0 = job.x + i * step;
+    const float* x1 = x0 + (H > 1 ? down : 0);
+    const float* x2 = x0 + (H > 2 ? 2 * down : 0);
+    const auto terms = [&](int64_t end, auto some) __attribute__((always_inline)) {
+        for (; i < end; ++i) {
+            vf dv[V];
+#pragma GCC unroll 2
+            for (int v = 0; v < V; ++v) {
+                dv[v] = load(d, job.s.dy.c, v);
+                __builtin_prefetch(d + dy_ahead + v * VL);
+                __builtin_prefetch((H > 2 ? x2 : H > 1 ? x1 : x0) + ahead + v * VL);
+            }
+#pragma GCC unroll 3
+            for (int h = 0; h < H; ++h)
+#pragma GCC unroll 3
+                for (int w = 0; w < W; ++w) {
+                    if (decltype(some)::value && (i < job.range[w].begin || i >= job.range[w].end)) continue;
+                    const float* const p = (h == 0 ? x0 : h == 1 ? x1 : x2) + w * hop;
+#pragma GCC unroll 2
+                    for (int v = 0; v < V; ++v) acc[h][w][v] = fma(load(p, job.s.x.c, v), dv[v], acc[h][w][v]);
+                }
+            d += dy_step;
+            x0 += step;
+            if constexpr (H > 1) x1 += step;
+            if constexpr (H > 2) x2 += step;
         }
-    }
-}
-
-// One block of the chain: terms [k0, k1). sums: [tap][channel], WIDTH * VL channels a tap.
-template <int T, int V, bool UNIT>
-void block(const Job& job, int64_t k0, int64_t k1, int lanes, float* sums) {
-    const Axis* a = job.s.v.axis;
-    const int64_t rows = a[0].out * a[1].out;
+    };
     Range all = job.range[0];
-    for (int t = 1; t < T; ++t) {
-        if (job.range[t].begin > all.begin) all.begin = job.range[t].begin;
-        if (job.range[t].end < all.end) all.end = job.range[t].end;
+    for (int w = 1; w < W; ++w) {
+        if (job.range[w].begin > all.begin) all.begin = job.range[w].begin;
+        if (job.range[w].end < all.end) all.end = job.range[w].end;
     }
-    if (all.begin >= all.end) all = {0, 0};
-    const Range h = valid(a[1], job.tap[1]), d = valid(a[0], job.tap[0]);
-    vf acc[TAPS][WIDTH];
-#pragma GCC unroll 3
-    for (int t = 0; t < T; ++t)
-#pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) acc[t][v] = zero();
-    for (int64_t row = k0 / a[2].out; row * a[2].out < k1; ++row) {
-        const int64_t n = row / rows, y = row % a[1].out, z = row / a[1].out % a[0].out;
-        if (y < h.begin || y >= h.end || z < d.begin || z >= d.end) continue;
-        const int64_t begin = k0 > row * a[2].out ? k0 - row * a[2].out : 0;
-        const int64_t end = k1 - row * a[2].out < a[2].out ? k1 - row * a[2].out : a[2].out;
-        const float* const x =
-            job.x + n * job.s.x.n + z * a[0].stride * job.s.x.at[0] + y * a[1].stride * job.s.x.at[1];
-        const float* const dy = job.dy + n * job.s.dy.n + z * job.s.dy.at[0] + y * job.s.dy.at[1];
-        const int64_t left = begin > all.begin ? begin : all.begin < end ? all.begin : end;
-        const int64_t right = end < all.end ? end : all.end > left ? all.end : left;
-        span<T, V, UNIT>(job, acc, x, dy, begin, left, true, lanes);
-        span<T, V, UNIT>(job, acc, x, dy, left, right, false, lanes);
-        span<T, V, UNIT>(job, acc, x, dy, right, end, true, lanes);
-    }
-#pragma GCC unroll 3
-    for (int t = 0; t < T; ++t)
-#pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) {
-            float* const to = sums + (t * WIDTH + v) * VL;
-            storeu(to, add(loadu(to), acc[t][v]));
-        }
+    terms(all.begin < job.end ? all.begin : job.end, Some<true>{});
+    terms(all.end < job.end ? all.end : job.end, Some<false>{});
+    terms(job.end, Some<true>{});
+    each([&](int h, int w, int v)
+             __attribute__((always_inline)) { storeu(job.sums + h * job.sums_h + w * SLICE + v * VL, acc[h][w][v]); });
 }
 
-template <bool UNIT>
-void block_of(int64_t taps, int vectors, const Job& job, int64_t k0, int64_t k1, int lanes, float* sums) {
-    if (taps == 3)
-        return vectors == 2 ? block<3, 2, UNIT>(job, k0, k1, lanes, sums) : block<3, 1, UNIT>(job, k0, k1, lanes, sums);
-    if (taps == 2)
-        return vectors == 2 ? block<2, 2, UNIT>(job, k0, k1, lanes, sums) : block<2, 1, UNIT>(job, k0, k1, lanes, sums);
-    return vectors == 2 ? block<1, 2, UNIT>(job, k0, k1, lanes, sums) : block<1, 1, UNIT>(job, k0, k1, lanes, sums);
+using Run = void (*)(const Job&);
+struct Runs {
+    Run run[WHOLE + 1][TAPS + 1][TAPS + 1];
+};
+template <Kind KIND, int H, int W>
+constexpr void fill(Runs& r) {
+    if constexpr (W > 0) {
+        r.run[KIND][H][W] = rows<H, W, KIND>;
+        fill<KIND, H, W - 1>(r);
+    } else if constexpr (H > 1) {
+        fill<KIND, H - 1, TAPS>(r);
+    }
+}
+constexpr Runs make_runs() {
+    Runs r{};
+    fill<STRIDED, 1, 1>(r);
+    fill<PART, TAPS, TAPS>(r);
+    fill<WHOLE, TAPS, TAPS>(r);
+    return r;
+}
+constexpr Runs RUNS = make_runs();
+
+// The chains of one row of y, positions [begin, end), channels [c, c + width) with filter m. sums: (tap, SLICE).
+void add_row(const Weights& s, int64_t n, int64_t z, int64_t y, int64_t begin, int64_t end, int64_t m, int64_t c,
+             int64_t width, float* sums) {
+    const Axis* const a = s.v.axis;
+    const bool unit = (s.x.c == 1 && s.dy.c == 1) || s.v.c == 1;
+    const float* const x = s.x.data + n * s.x.n + c * s.x.c + (z * a[0].stride - a[0].low) * s.x.at[0] +
+                           (y * a[1].stride - a[1].low) * s.x.at[1] - a[2].low * s.x.at[2];
+    const float* const dy = s.dy.data + n * s.dy.n + z * s.dy.at[0] + y * s.dy.at[1] + m * s.dy_m + c * s.dy.c;
+    for (int64_t d = 0; d < a[0].taps; ++d) {
+        const int64_t at_d = z * a[0].stride + d * a[0].dilation - a[0].low;
+        if (at_d < 0 || at_d >= a[0].in) continue;
+        int64_t first = 0, last = a[1].taps;  // rows of the kernel that meet this row
+        const int64_t origin = y * a[1].stride - a[1].low;
+        while (first < last && origin + first * a[1].dilation < 0) ++first;
+        while (first < last && origin + (last - 1) * a[1].dilation >= a[1].in) --last;
+        const int most = unit ? TAPS : 1;
+        for (int64_t h = first; h < last; h += most)
+            for (int64_t w = 0; w < a[2].taps; w += most) {
+                Job job{
+                    s,
+                    x + d * a[0].dilation * s.x.at[0] + h * a[1].dilation * s.x.at[1] + w * a[2].dilation * s.x.at[2],
+                    dy,
+                    begin,
+                    end,
+                    {},
+                    sums + ((d * a[1].taps + h) * a[2].taps + w) * SLICE,
+                    a[2].taps * SLICE,
+                    0};
+                const int64_t high = last - h < most ? last - h : most,
+                              wide = a[2].taps - w < most ? a[2].taps - w : most;
+                for (int64_t t = 0; t < wide; ++t) {
+                    job.range[t] = valid(a[2], w + t);
+                    if (job.range[t].begin < begin) job.range[t].begin = begin;
+                    if (job.range[t].end < begin) job.range[t].end = begin;
+                }
+                for (int64_t j = 0; j < width;) {
+                    const int64_t left = width - j;
+                    const Kind kind = !unit ? STRIDED : left < WIDTH * VL ? PART : WHOLE;
+                    Job part = job;
+                    part.x += j * s.x.c, part.dy += j * s.dy.c, part.sums += j;
+                    part.lanes = left < VL ? (int)left : VL;
+                    RUNS.run[kind][high][wide](part);
+                    j += kind == WHOLE ? WIDTH * VL : VL;
+                }
+            }
+    }
 }
 
 }  // namespace
@@ -120,54 +193,64 @@ bool depthwise_conv_dw_prepare(Call& call) {
     s.dw_c = dw.stride[dw.rank - 2], s.dw_m = dw.stride[dw.rank - 1];
     const Axis* a = s.v.axis;
     s.positions = a[0].out * a[1].out * a[2].out;
-    s.groups = (a[2].taps + TAPS - 1) / TAPS;
-    s.units = s.v.o * ((s.v.c + WIDTH * VL - 1) / (WIDTH * VL)) * a[0].taps * a[1].taps * s.groups;
+    s.blocks = (s.v.n * s.positions + CHAIN - 1) / CHAIN;
+    s.slices = s.v.o * ((s.v.c + SLICE - 1) / SLICE);
+    s.high = s.v.taps * SLICE;
+    s.each = s.slices * s.high;
+    s.wave = s.each ? MOST_SUMS / (4 * s.each) : 0;
+    if (s.wave < 8) s.wave = 8;
+    if (s.wave > s.blocks) s.wave = s.blocks;
+    s.sums = align64(4 * s.each);
     call.flops = 2.0 * dy.size() * s.v.taps;
     call.bytes = 4.0 * (x.size() + dy.size());
-    call.ranks = worth(call, s.units);
-    call.scratch = s.units * TAPS * WIDTH * VL * 4;
+    call.ranks = worth(call, s.wave * s.slices);
+    call.scratch = s.sums * (1 + s.wave);
     return true;
 }
 
 void depthwise_conv_dw_run(const Call& call, const Team& team, char* scratch) {
     const Weights& s = call.as<Weights>();
     const Axis* a = s.v.axis;
-    const int64_t rows = a[0].taps * a[1].taps * s.groups, blocks = (s.v.c + WIDTH * VL - 1) / (WIDTH * VL);
-    const int64_t total = s.v.n * s.positions;
-    const Range mine = split(s.units, team);
-    float* const sums = reinterpret_cast<float*>(scratch);
-    for (int64_t i = mine.begin * TAPS * WIDTH * VL; i < mine.end * TAPS * WIDTH * VL; ++i) sums[i] = 0;
-    const auto each = [&](auto body) {  // (m, first channel, taps, first tap, sums)
-        for (int64_t i = mine.begin; i < mine.end; ++i) {
-            const int64_t row = i % rows, c = i / rows % blocks * (WIDTH * VL), m = i / rows / blocks;
-            const int64_t tap[SPATIAL] = {row / s.groups / a[1].taps, row / s.groups % a[1].taps,
-                                          row % s.groups * TAPS};
-            const int64_t taps = a[2].taps - tap[2] < TAPS ? a[2].taps - tap[2] : TAPS;
-            body(m, c, taps, tap, sums + i * TAPS * WIDTH * VL);
+    float* const total = reinterpret_cast<float*>(scratch);
+    float* const waves = total + s.sums / 4;
+    const int64_t terms = s.v.n * s.positions, slices = s.slices / (s.v.o ? s.v.o : 1);
+    const Range own = split(s.each, team);  // of the sums
+    for (int64_t i = own.begin; i < own.end; ++i) total[i] = 0;
+    for (int64_t b0 = 0; b0 < s.blocks; b0 += s.wave) {
+        const int64_t count = s.wave < s.blocks - b0 ? s.wave : s.blocks - b0;
+        const Range mine = split(count * s.slices, team);
+        for (int64_t i = mine.begin * s.high; i < mine.end * s.high; ++i) waves[i] = 0;
+        for (int64_t item = mine.begin; item < mine.end;) {
+            const int64_t b = item / s.slices, first = item % s.slices;
+            const int64_t last = mine.end - b * s.slices < s.slices ? mine.end - b * s.slices : s.slices;
+            const int64_t k1 = (b0 + b + 1) * CHAIN < terms ? (b0 + b + 1) * CHAIN : terms;
+            for (int64_t k = (b0 + b) * CHAIN; k < k1;) {  // a row at a time
+                const int64_t row = k / a[2].out, begin = k - row * a[2].out;
+                const int64_t end = k1 - row * a[2].out < a[2].out ? k1 - row * a[2].out : a[2].out;
+                for (int64_t slice = first; slice < last; ++slice) {
+                    const int64_t c = slice % slices * SLICE, width = s.v.c - c < SLICE ? s.v.c - c : SLICE;
+                    add_row(s, row / (a[0].out * a[1].out), row / a[1].out % a[0].out, row % a[1].out, begin, end,
+                            slice / slices, c, width, waves + (b * s.slices + slice) * s.high);
+                }
+                k += end - begin;
+            }
+            item += last - first;
         }
-    };
-    for (int64_t k0 = 0; k0 < total; k0 += CHAIN) {  // x and dy of one block stay in L2 while channels and taps pass
-        const int64_t k1 = k0 + CHAIN < total ? k0 + CHAIN : total;
-        each([&](int64_t m, int64_t c, int64_t taps, const int64_t* tap, float* sum) {
-            Job job{s, {tap[0], tap[1], tap[2]}, {}, 0, nullptr, s.dy.data + m * s.dy_m + c * s.dy.c};
-            for (int64_t t = 0; t < taps; ++t) job.range[t] = valid(a[2], tap[2] + t);
-            for (int d = 0; d < SPATIAL; ++d) job.origin += (tap[d] * a[d].dilation - a[d].low) * s.x.at[d];
-            job.x = s.x.data + job.origin + c * s.x.c;
-            const int64_t left = s.v.c - c;
-            const int vectors = left > VL ? 2 : 1, lanes = left < vectors * VL ? (int)(left - (vectors - 1) * VL) : VL;
-            if ((s.x.c == 1 && s.dy.c == 1) || s.v.c == 1)
-                block_of<true>(taps, vectors, job, k0, k1, lanes, sum);
-            else
-                block_of<false>(taps, vectors, job, k0, k1, lanes, sum);
-        });
+        team.barrier();
+        for (int64_t b = 0; b < count; ++b)
+            for (int64_t i = own.begin; i < own.end; ++i) total[i] = total[i] + waves[b * s.each + i];
+        team.barrier();
     }
-    each([&](int64_t m, int64_t c, int64_t taps, const int64_t* tap, const float* sum) {
-        for (int64_t t = 0; t < taps; ++t) {
-            float* const to = s.dw + tap[0] * s.dw_tap[0] + tap[1] * s.dw_tap[1] + (tap[2] + t) * s.dw_tap[2] +
-                              c * s.dw_c + m * s.dw_m;
-            for (int64_t j = 0; j < WIDTH * VL && c + j < s.v.c; ++j) to[j * s.dw_c] = sum[t * WIDTH * VL + j];
+    for (int64_t slice = team.rank; slice < s.slices; slice += team.size) {
+        const int64_t c = slice % slices * SLICE, m = slice / slices;
+        for (int64_t t = 0; t < s.v.taps; ++t) {
+            float* const to = s.dw + t / (a[1].taps * a[2].taps) * s.dw_tap[0] +
+                              t / a[2].taps % a[1].taps * s.dw_tap[1] + t % a[2].taps * s.dw_tap[2] + c * s.dw_c +
+                              m * s.dw_m;
+            const float* const sum = total + slice * s.high + t * SLICE;
+            for (int64_t j = 0; j < SLICE && c + j < s.v.c; ++j) to[j * s.dw_c] = sum[j];
         }
-    });
+    }
 }
 
 }  // namespace QUERNEL_ISA
