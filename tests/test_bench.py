@@ -60,10 +60,10 @@ def _row(marks, kernel, peer=None, op="relu", family="activations", name="x"):
 
 def test_noisy_rounds_are_dropped():
     marks = [100, 70, 99, 84, 86, 100]
-    keep, noisy = results.quiet_rounds(marks, 100)
-    assert (keep, noisy) == ([0, 2, 4, 5], 2)
-    keep, noisy = results.quiet_rounds([60, 50, 70, 65], 100)  # none is quiet: the three quietest
-    assert (keep, noisy) == ([0, 2, 3], 4)
+    keep, noisy = results.quiet_rounds([*marks, 90, 70], 100)
+    assert (keep, noisy) == ([0, 2, 4, 5, 6], 3)
+    keep, noisy = results.quiet_rounds([60, 50, 70, 65, 80, 10, 84, 100], 100)  # one is quiet: the five quietest
+    assert (keep, noisy) == ([2, 3, 4, 6, 7], 7)
 
 
 def test_the_reference_is_a_high_percentile_of_all_rows():
@@ -72,7 +72,7 @@ def test_the_reference_is_a_high_percentile_of_all_rows():
 
 
 def test_a_row_is_finished_from_its_quiet_rounds():
-    row = _row([100, 100, 10, 100], [1.0, 1.0, 9.0, 1.0], [3.0, 4.0, 1.0, None])
+    row = _row([100, 100, 10, 100, 99, 98], [1.0, 1.0, 9.0, 1.0, 1.0, 1.0], [3.0, 4.0, 1.0, None, None, None])
     made = results.finished(row, 100)
     assert made["seconds"]["median"] == 1.0 and made["noisy"] == 1 and made["gflops"] == 2.0
     peer = made["peers"]["torch"]
@@ -85,7 +85,7 @@ def test_summary_has_means_and_least_of_each_family():
     rows = [_row([1.0] * 3, [1.0] * 3, [2 * r] * 3, name=f"{r}") for r in (1, 4)]
     made = [{**results.finished(r, 1.0), "level": "L2"} for r in rows]
     lines = {line["family"]: line for line in results.summary(made, MEMORY, ["torch"])}
-    assert set(lines) == {"activations", "memory-bound ops in cache"}
+    assert set(lines) == {"activations", "memory-bound ops", "memory-bound ops, L2"}
     line = lines["activations"]["peers"]["torch"]
     assert line["mean"] == pytest.approx(2) and line["least"] == pytest.approx(1) and line["case"] == "relu-1"
     assert lines["activations"]["cases"] == 2
@@ -143,8 +143,8 @@ def test_the_nearest_case_is_a_cut_of_the_same_op(op):
         ours = Ours(case, case.make("float32"))
         near = nearest(ours, 24 << 10)
         if near is not None:
-            assert sum(near.footprint()) * 3 < sum(ours.footprint())
-            assert near.estimate()["bytes"] * 3 < ours.estimate()["bytes"]
+            assert sum(near.footprint()) <= 0.7 * sum(ours.footprint())
+            assert near.estimate()["bytes"] < ours.estimate()["bytes"]
             assert near.alone(1).run(1) > 0
 
 
@@ -166,7 +166,7 @@ def test_a_small_run_and_its_files(tmp_path):
     words = ["--op", "relu_dx,sgd_update", "--peers", "numpy", "--threads", "1,2", "--seconds", "0.01"]
     done = _bench(tmp_path, *words, "--json", "a.json", "--html", "a.html", "--png", "a.png", "--history", "kept")
     assert done.returncode == 0, done.stderr
-    for word in ("relu_dx 1MB", "sgd_update 1e4-momentum", "memory-bound ops in cache", "rounds ran while the sentinel",
+    for word in ("relu_dx 1MB", "sgd_update 1e4-momentum", "memory-bound ops, L2", "rounds ran while the sentinel",
                  "fma", "GB/s", "numpy"):  # fmt: skip
         assert word in done.stdout, word
     run = json.loads((tmp_path / "a.json").read_text())

@@ -5,6 +5,7 @@ import io
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from .families import arithmetic
 from .labels import place
@@ -14,16 +15,18 @@ PANELS = [
     (("gemm from 128",), 3),
     (("gemm up to 64",), 1),
     (("gemm, few rows or columns",), 2),
-    (("conv", "conv, grouped"), 2),
-    (("depthwise forward", "depthwise dx, dw", "dense"), 1),
-    (("activations",), 2),
+    (("conv", "conv, grouped"), 3),
+    (("depthwise forward", "depthwise dx, dw"), 1),
+    (("dense",), 1),
     (("pooling",), 1),
-    (("softmax and losses",), 1),
+    (("activations",), 2),
+    (("optimizers",), 1),
+    (("softmax and losses",), 2),
     (("norms", "sums"), 1),
-    (("optimizers", "random", "moves"), 1),
-    (("elementwise",), 1),
+    (("elementwise",), 2),
+    (("random", "moves"), 1),
 ]
-WIDTH, HEIGHT = 9.0, 6.2  # inches of one column and row
+WIDTH, HEIGHT = 8.4, 6.0  # inches of one column and row
 COLORS = matplotlib.colormaps["tab10"].colors
 MARKERS = "os^Dv"
 
@@ -37,8 +40,12 @@ def short(row):
         cube = m == n == k
         text = f"{m}\u00b3 {sizes[-2:]}" if cube else f"{m},{n},{k} {sizes[-2:]}"
         return f"{text} {placed}".strip()
-    op = row["op"].replace("conv_", "").replace("depthwise_", "dw ").replace("sparse_categorical_", "sparse ")
-    return f"{op.replace('_', ' ')} {name}"
+    op = row["op"]
+    for word, less in (("depthwise_conv_", ""), ("conv_", ""), ("_update", ""), ("categorical_crossentropy", "cross"),
+                       ("binary_crossentropy", "binary cross"), ("mean_squared_error", "squared error"),
+                       ("batch_norm_", ""), ("_", " ")):  # fmt: skip
+        op = op.replace(word, less)
+    return f"{op} {name}"
 
 
 def draw(run):
@@ -53,7 +60,7 @@ def draw(run):
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
         len(lines), 3, left=0.035, right=0.99, bottom=0.4 / (HEIGHT * len(lines)) + 0.004,
-        top=1 - 0.9 / (HEIGHT * len(lines) + 0.8), wspace=0.13, hspace=0.2,
+        top=1 - 1.1 / (HEIGHT * len(lines) + 0.8), wspace=0.13, hspace=0.2,
     )  # fmt: skip
     for number, line in enumerate(lines):
         column = 0
@@ -62,10 +69,12 @@ def draw(run):
             column += width
             _panel(axes, run, families, rows)
     machine = run["machine"]
-    figure.suptitle(
+    figure.text(
+        0.035,
+        1 - 0.5 / (HEIGHT * len(lines) + 0.8),
         f"quernel {machine['quernel']} on {machine['processor']}, {machine['date'][:10]}: every case beside its roof, "
-        "measured in the same rounds (grey dash)",
-        fontsize=15,
+        "measured in the same rounds (grey dash); labels at the largest thread count",
+        fontsize=16,
     )
     return figure
 
@@ -101,7 +110,7 @@ def _panel(axes, run, families, rows):
             continue
         color = COLORS[hues.index(_hue(row, families)) % len(COLORS)]
         marker = MARKERS[(threads.index(row["threads"]) + len(threads) * isas.index(row["isa"])) % len(MARKERS)]
-        axes.plot(x, y, marker, color=color, markersize=4.5, markeredgewidth=0, zorder=3)
+        axes.plot(x, y, marker, color=color, markersize=5, markeredgewidth=0, zorder=3)
         if row["roof"]:
             limit = unit / row["roof"]["seconds"] / 1e9
             axes.plot(x, limit, "_", color="0.45", markersize=7, markeredgewidth=1.0, zorder=2)
@@ -111,6 +120,12 @@ def _panel(axes, run, families, rows):
     axes.set_yscale("log")
     axes.margins(0.09, 0.1)
     axes.grid(alpha=0.25, which="major")
+    for axis, written in ((axes.xaxis, "{:g}".format if products else _bytes), (axes.yaxis, "{:g}".format)):
+        axis.set_major_locator(LogLocator(subs=(1.0,)))
+        axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda v, _, written=written: written(v)))
+        axis.set_minor_formatter(FuncFormatter(lambda v, _, written=written: written(v)))
+        axis.set_tick_params(which="both", labelsize=8)
     axes.set_title(", ".join(families), fontsize=12, loc="left")
     axes.set_xlabel("floating-point operations for each byte" if products else "bytes of the arrays")
     axes.set_ylabel("GFLOP/s" if products else "GB/s")
@@ -124,27 +139,36 @@ def _panel(axes, run, families, rows):
     place(axes, [(x, y, short(row), color) for row, x, y, color in named], [(x, y) for _, x, y, _ in points])
 
 
+def _bytes(n):
+    """A tick of an axis of bytes."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if n >= scale:
+            return f"{n / scale:g} {unit}"
+    return f"{n:g} B"
+
+
 def _hue(row, families):
     """What the colour of a point says: the family, or within one family the op's direction or layout."""
+    if families[0].startswith(("conv", "depthwise", "dense")):
+        return row["op"].rpartition("_")[2]
     if len(families) > 1:
         return row["family"]
     if row["op"] == "gemm":
         return row["case"].partition("-")[0][-2:]
-    if row["family"].startswith(("conv", "activations", "pooling")):
-        return row["op"].rpartition("_")[2] if row["op"].endswith(("_dx", "_dw", "_forward")) else "forward"
-    return row["family"]
+    return "dx" if row["op"].endswith("_dx") else "forward"
 
 
 def _roof_lines(axes, run, products, isas, threads):
     """The machine's limits that cross the panel."""
     low, high = axes.get_xlim()
     bottom, top = axes.get_ylim()
+    ceiling = 2 * top  # a limit far above every point would only squeeze them
     for limit in run["roofs"]:
         if limit["isa"] != isas[0] or limit["threads"] != threads[-1]:
             continue
         label = f"{limit['probe']} {limit['in']} {limit['rate']:.3g} {limit['unit']}"
         style = {"color": "0.6", "linewidth": 0.8, "linestyle": "--", "zorder": 1}
-        if products and limit["unit"] == "GFLOP/s" and limit["probe"] == "fma":
+        if products and limit["probe"] == "fma" and limit["rate"] < ceiling:
             top = max(top, limit["rate"] * 1.15)
             axes.axhline(limit["rate"], **style)
             axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom")
@@ -152,7 +176,7 @@ def _roof_lines(axes, run, products, isas, threads):
             axes.plot([low, high], [low * limit["rate"], high * limit["rate"]], **style)
             at = min(max(low * 1.02, bottom * 1.2 / limit["rate"]), high)
             axes.annotate(label, (at, at * limit["rate"]), fontsize=7, color="0.4", va="bottom")
-        elif not products and limit["unit"] == "GB/s" and bottom < limit["rate"] < top * 3:
+        elif not products and limit["unit"] == "GB/s" and bottom < limit["rate"] < ceiling:
             top = max(top, limit["rate"] * 1.1)
             axes.axhline(limit["rate"], **style)
             axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom")

@@ -1,7 +1,7 @@
 """The printed report: machine, roof, one line for each case, the summary of families, what was dropped and left out."""
 
 from .families import arithmetic
-from .results import TOO_LONG, summary
+from .results import KEEP, TOO_LONG, summary
 
 
 def duration(seconds):
@@ -55,7 +55,7 @@ def case_lines(run):
         roof = row["roof"]
         cells = [f"{row['op']} {row['case']}", row["isa"], str(row["threads"]), duration(row["seconds"]["median"])]
         cells += [duration(row["call"]["median"]), rate(row)]
-        cells += [f"{roof['percent']['median']:.0f}", f"{roof['by']}, {row['level']}"] if roof else ["-", "-"]
+        cells += [f"{roof['percent']['median']:.0f}", f"{roof['by']}, {row['level']}"] if roof else ["-", row["level"]]
         for name in peers:
             peer = row["peers"].get(name)
             cells.append(ratio(peer["ratio"]["median"]) if peer else _absent(row, name))
@@ -96,10 +96,10 @@ def roof_lines(run):
 def noise(run):
     """One sentence about the rounds that the sentinel dropped."""
     rounds, noisy = sum(r["rounds"] for r in run["rows"]), sum(r["noisy"] for r in run["rows"])
-    short = sum(1 for r in run["rows"] if r["rounds"] - r["noisy"] < 3)
+    short = sum(1 for r in run["rows"] if r["rounds"] - r["noisy"] < KEEP)
     text = f"{noisy} of {rounds} rounds ran while the sentinel was below 85 % of its quiet rate and were dropped"
     if short:
-        text += f"; {short} of {len(run['rows'])} lines had fewer than 3 quiet rounds and stand on their 3 quietest"
+        text += f"; {short} of {len(run['rows'])} lines had fewer than {KEEP} quiet rounds and stand on their {KEEP} quietest"
     return text + "."
 
 

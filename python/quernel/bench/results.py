@@ -4,7 +4,7 @@ import numpy as np
 
 NOISY = 0.85  # of the sentinel's rate in quiet phases
 TOO_LONG = "would take too long"
-KEEP = 3  # rounds at least, the quietest ones, where hardly any is quiet
+KEEP = 5  # rounds at least: the quietest ones, where fewer are quiet
 
 
 def references(rows):
@@ -64,24 +64,20 @@ def finished(row, reference):
     for name, against in row.against.items():
         if name not in row.samples:
             continue
-        pairs = [(row.samples[name][i], row.samples[against][i]) for i in keep if row.samples[name][i] is not None]
-        if not pairs:  # its few rounds were all noisy: better those than none
-            pairs = [(t, o) for t, o in zip(row.samples[name], row.samples[against]) if t is not None]
+        theirs = row.samples[name]
+        played = [i for i in keep if theirs[i] is not None]
+        if not played:  # its few rounds were all noisy: better those than none
+            played = [i for i, t in enumerate(theirs) if t is not None]
+        ratios = {n: spread(theirs[i] / row.samples[n][i] for i in played) for n in ("kernel", "call")}
         result["peers"][name] = {
-            "seconds": spread(t for t, _ in pairs),
-            "ratio": spread(t / o for t, o in pairs),
-            "replayed": _replayed(row, name, keep) if against == "call" else None,
+            "seconds": spread(theirs[i] for i in played),
+            "ratio": ratios[against],
+            "replayed": ratios["kernel"] if against == "call" else None,  # a plan runs no Python between kernels
             "setting": row.settings[name],
             "tried": row.tried.get(name, {}),
             "against": against,
         }
     return result
-
-
-def _replayed(row, name, keep):
-    """The peer's call over our kernel alone: what it costs us in a plan, where no Python runs between kernels."""
-    kernel = row.samples["kernel"]
-    return spread(row.samples[name][i] / kernel[i] for i in keep if row.samples[name][i] is not None)
 
 
 def _shapes(case):
@@ -94,7 +90,7 @@ def _shapes(case):
 def _roof(rounds, kernel):
     """Which limit binds, by the medians of the rounds; percent is its time over ours."""
     limits = {what: float(np.median([r[what] for r in rounds])) for what in rounds[0]}
-    if not limits:
+    if not limits:  # bound by bytes and already in L1: there is nothing nearer to compare it with
         return None
     by = max(limits, key=limits.get)
     percent = spread(100 * r[by] / t for r, t in zip(rounds, kernel))
@@ -111,7 +107,7 @@ def summary(rows, memory, peers):
 
     Args:
         rows: finished rows.
-        memory: families that one more line, "memory-bound ops", puts together.
+        memory: families that more lines, "memory-bound ops", put together, all and by the cache that holds their arrays.
         peers: names of the peers, in order.
     """
     groups = {}
@@ -120,7 +116,7 @@ def summary(rows, memory, peers):
         if row["family"].startswith("conv"):
             names.append(f"{row['family']}: {row['op'].removeprefix('conv_')}")
         if row["family"] in memory:
-            names.append("memory-bound ops" + (" in main memory" if row["level"] == "memory" else " in cache"))
+            names += ["memory-bound ops", f"memory-bound ops, {row['level']}"]
         for name in names:
             groups.setdefault((row["isa"], row["threads"], name), []).append(row)
     found = []

@@ -69,21 +69,22 @@ def streams(ours):
 
 
 class Roof:
-    """The probes of one case, and the seconds that they allow."""
+    """The probes of one case on as many threads as its kernel uses, and the seconds that they allow."""
 
     def __init__(self, ours, threads, arithmetic):
         self.bytes = ours.estimate()["bytes"]
         self.flops = ours.estimate()["flops"]
         self.footprint = sum(ours.footprint())
-        self.threads = threads
-        self.mix = streams(ours) if self.bytes else []
+        threads = self.threads = min(threads, ours.estimate()["ranks"])
+        room = caches()[0] // 2
+        self.mix = streams(ours) if self.bytes and (arithmetic or self.footprint > room) else []
         self.contestants = [probe(name, max(self.footprint, 4096), threads) for name, _ in self.mix]
         self.fma = self.near = None
         if arithmetic:
             self.fma = probe("fma", 0, threads)
             self.contestants.append(self.fma)
             return
-        near = nearest(ours, caches()[0] // 2)
+        near = nearest(ours, room)
         if near is not None:
             self.near = near.alone(1)
             self.near.name, self.near.work = "near", near.estimate()["bytes"]

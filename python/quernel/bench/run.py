@@ -9,8 +9,10 @@ from .contestants import LONG, Ours
 from .results import TOO_LONG
 
 ROUNDS = (5, 41)  # fewest and most of a case
-SLOW = 0.5  # seconds: the definition or the fallback of a larger case is left out
+SLOW = 0.2  # seconds: the definition or the fallback of a larger case is left out
 CALIBRATION = 3  # rounds of the choice between a peer's settings
+SERIAL = ("numba", "numpy")  # peers that play SERIAL_ROUNDS rounds, once for all thread counts
+SERIAL_ROUNDS = 3
 
 
 class Row:
@@ -37,7 +39,7 @@ class Run:
         progress: called with the text of what comes next, before it.
     """
 
-    def __init__(self, cases, isas, threads, peers, which="native", seconds=0.7, progress=None):
+    def __init__(self, cases, isas, threads, peers, which="native", seconds=0.4, progress=None):
         self.cases, self.isas, self.threads = cases, isas, threads
         self.peers, self.which, self.seconds = peers, which, seconds
         self.progress = progress or (lambda text: None)
@@ -86,7 +88,7 @@ class Run:
         for contestant in playing:
             contestant.calibrate(share)
         for name, peer in self.peers.items():
-            if name in ("numba", "numpy"):
+            if name in SERIAL:
                 if not first or name == self.which:
                     continue
                 if slow:
@@ -110,7 +112,7 @@ class Run:
             return None
         if len(tried) > 1:
             for c in tried:
-                if c.once < 5 * LONG:
+                if c.once < LONG:
                     c.once = min(c.sample() for _ in range(CALIBRATION))
         row.tried[peer.name] = {c.setting: c.once for c in tried}
         best = min(tried, key=lambda c: c.once)
@@ -121,10 +123,7 @@ class Run:
         """Rounds until the time is over: every contestant once, in a turning order, the sentinel before and after."""
         sentinel = self.sentinels[row.isa, row.threads]
         row.samples = {c.name: [] for c in playing}
-        spent = dict.fromkeys(row.samples, 0.0)
-        roofs = {c.name for c in limits.contestants}
         start = time.perf_counter()
-        most = self.seconds / len(playing)
         for number in range(ROUNDS[1]):
             if number >= ROUNDS[0] and time.perf_counter() - start > self.seconds:
                 break
@@ -132,12 +131,8 @@ class Run:
             times = {}
             before = sentinel.sample()
             for c in playing[turn:] + playing[:turn]:
-                peer = c.name not in roofs and c.name not in ("kernel", "call")
-                if peer and spent[c.name] > most and number >= 2:
-                    continue  # a slow peer leaves the rest of the time to the others
-                begun = time.perf_counter()
-                times[c.name] = c.sample()
-                spent[c.name] += time.perf_counter() - begun
+                if number < SERIAL_ROUNDS or c.name not in SERIAL:
+                    times[c.name] = c.sample()
             row.marks.append(sentinel.work / max(before, sentinel.sample()))
             row.allowed.append(limits.seconds(times))
             for name, samples in row.samples.items():

@@ -54,7 +54,7 @@ def _add_bench(commands):
     add("--peers", type=_list(str, ("torch", "onednn", "mkl", "blas", "numba", "numpy")), metavar="PEER,...",
         help="torch, onednn, mkl, blas, numba, numpy, or '' for none (default: all that are installed)")  # fmt: skip
     add("--quick", action="store_true", help="one case of each op, one thread count, under a minute")
-    add("--seconds", type=_seconds, default=0.7, help="rounds of one case, ISA and thread count (default 0.7)")
+    add("--seconds", type=_seconds, default=0.4, help="rounds of one case, ISA and thread count (default 0.4)")
     add("--json", metavar="FILE", help="keep the run")
     add("--html", metavar="FILE", help="write tables and picture as one page")
     add("--png", metavar="FILE", help="draw the roofline")
