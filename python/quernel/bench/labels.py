@@ -10,20 +10,21 @@ RINGS = (7, 12, 18, 26, 36, 48, 62, 80, 105, 135, 170)  # pixels from the point
 ANGLES = [math.radians(a) for a in (0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 70, 110, 250, 290)]
 
 
-def place(axes, labels, points):
+def place(axes, labels, points, texts=()):
     """Writes every label beside its point at the nearest free place, a thin line to it where that is far.
 
     Args:
         axes: matplotlib Axes whose limits are final.
         labels: [(x, y, text, color)] in data coordinates.
         points: [(x, y)] that no label may cover.
+        texts: what is written already.
     """
     renderer = axes.figure.canvas.get_renderer()
     to_pixels, frame = axes.transData, axes.get_window_extent(renderer)
     taken = [_around(*to_pixels.transform(p), 4, 4) for p in points]
     back = to_pixels.inverted()
-    for legend in filter(None, [axes.get_legend()]):
-        box = legend.get_window_extent(renderer)
+    for other in filter(None, [axes.get_legend(), *texts]):
+        box = other.get_window_extent(renderer)
         taken.append((box.x0, box.y0, box.x1, box.y1))
     for x, y, text, color in sorted(labels, key=lambda v: (-v[1], v[0])):
         px, py = to_pixels.transform((x, y))

@@ -121,22 +121,23 @@ def _panel(axes, run, families, rows):
     axes.margins(0.09, 0.1)
     axes.grid(alpha=0.25, which="major")
     for axis, written in ((axes.xaxis, "{:g}".format if products else _bytes), (axes.yaxis, "{:g}".format)):
+        low, high = axis.get_view_interval()
         axis.set_major_locator(LogLocator(subs=(1.0,)))
-        axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+        axis.set_minor_locator(LogLocator(subs=(2.0, 5.0) if high < 1e4 * low else ()))
         axis.set_major_formatter(FuncFormatter(lambda v, _, written=written: written(v)))
         axis.set_minor_formatter(FuncFormatter(lambda v, _, written=written: written(v)))
         axis.set_tick_params(which="both", labelsize=8)
     axes.set_title(", ".join(families), fontsize=12, loc="left")
     axes.set_xlabel("floating-point operations for each byte" if products else "bytes of the arrays")
     axes.set_ylabel("GFLOP/s" if products else "GB/s")
-    _roof_lines(axes, run, products, isas, threads)
+    written = _roof_lines(axes, run, products, isas, threads)
     handles = [axes.plot([], [], "o", color=COLORS[i % len(COLORS)], label=h)[0] for i, h in enumerate(hues)]
     for i, (isa, t) in enumerate((i, t) for i in isas for t in threads):
         label = f"{isa}, {t} thread{'s' * (t > 1)}"
         handles.append(axes.plot([], [], MARKERS[i % len(MARKERS)], color="0.3", label=label)[0])
     axes.legend(handles=handles, fontsize=7, loc="lower right", ncols=2, framealpha=0.7)
     named = [p for p in points if p[0]["threads"] == threads[-1] and p[0]["isa"] == isas[0]]
-    place(axes, [(x, y, short(row), color) for row, x, y, color in named], [(x, y) for _, x, y, _ in points])
+    place(axes, [(x, y, short(row), color) for row, x, y, color in named], [(x, y) for _, x, y, _ in points], written)
 
 
 def _bytes(n):
@@ -159,7 +160,8 @@ def _hue(row, families):
 
 
 def _roof_lines(axes, run, products, isas, threads):
-    """The machine's limits that cross the panel."""
+    """Draws the machine's limits that cross the panel; returns their texts."""
+    texts = []
     low, high = axes.get_xlim()
     bottom, top = axes.get_ylim()
     ceiling = 2 * top  # a limit far above every point would only squeeze them
@@ -171,17 +173,18 @@ def _roof_lines(axes, run, products, isas, threads):
         if products and limit["probe"] == "fma" and limit["rate"] < ceiling:
             top = max(top, limit["rate"] * 1.15)
             axes.axhline(limit["rate"], **style)
-            axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom")
+            texts.append(axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom"))
         elif products and limit["probe"] == "read":
             axes.plot([low, high], [low * limit["rate"], high * limit["rate"]], **style)
             at = min(max(low * 1.02, bottom * 1.2 / limit["rate"]), high)
-            axes.annotate(label, (at, at * limit["rate"]), fontsize=7, color="0.4", va="bottom")
+            texts.append(axes.annotate(label, (at, at * limit["rate"]), fontsize=7, color="0.4", va="bottom"))
         elif not products and limit["unit"] == "GB/s" and bottom < limit["rate"] < ceiling:
             top = max(top, limit["rate"] * 1.1)
             axes.axhline(limit["rate"], **style)
-            axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom")
+            texts.append(axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom"))
     axes.set_xlim(low, high)
     axes.set_ylim(bottom, top)
+    return texts
 
 
 def save(run, path):
