@@ -96,8 +96,11 @@ class Worker:
             raise RuntimeError(f"{self.peer} ({self.variant}) on {self.model.name} died:\n{self.log.read()[-3000:]}")
         return json.loads(line)
 
-    def ask(self, **request):
+    def post(self, **request):
         print(json.dumps(request), file=self.process.stdin, flush=True)
+
+    def ask(self, **request):
+        self.post(**request)
         return self.answer()
 
     def step_time(self, epochs):

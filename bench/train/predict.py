@@ -5,6 +5,7 @@
 The peers compute the same from and to NumPy: torch in inference_mode, a jitted JAX function, Keras's predict_on_batch. A round
 times one Python thread, then two at once, each of which should keep the rate of the lone one. fit without callbacks is
 timed with and without shuffling; the bare plan is the same train_step, all batches of an epoch in one native call.
+What two threads can keep is what two processes keep, which share no lock: shown beside, as the machine's own limit.
 """
 
 import argparse
@@ -49,20 +50,30 @@ def interleaved(workers, rounds, measure):
 
 
 def one_row(model, options, directory):
-    """{peer: [(us of a lone call, the slower of two threads' rates over the lone rate)]}."""
+    """{peer: [(us of a lone call, the slower rate of two threads, of two processes, each over the lone rate)]}."""
     choices = {peer: (peer, settings[model.has_conv]) for peer, settings in CALLERS.items()}
+    workers = start(model, choices, options, directory)
+    twins = start(model, {name: choices[name] for name in workers}, options, directory)
+    alone = {"do": "predict", "seconds": options.seconds, "threads": 1}
 
     def measure(worker):
-        lone = worker.ask(do="predict", seconds=options.seconds, threads=1)["rates"][0]
-        pair = worker.ask(do="predict", seconds=options.seconds, threads=2)["rates"]
-        return 1e6 / lone, min(pair) / lone
+        lone = worker.ask(**alone)["rates"][0]
+        pair = worker.ask(**{**alone, "threads": 2})["rates"]
+        both = worker, twins[worker.peer]
+        for one in both:
+            one.post(**alone)
+        apart = [one.answer()["rates"][0] for one in both]
+        return 1e6 / lone, min(pair) / lone, min(apart) / lone
 
-    results = interleaved(start(model, choices, options, directory), options.rounds, measure)
+    results = interleaved(workers, options.rounds, measure)
+    for twin in twins.values():
+        twin.close()
     print(f"predict of one row, {model.title}")
     for name, rounds in results.items():
-        times, shares = zip(*rounds)
-        print(f"  {name:<12} {statistics.median(times):8.1f} us  ({min(times):.1f} to {max(times):.1f}); "
-              f"two threads: the slower one at {statistics.median(shares):.2f} of the lone rate")  # fmt: skip
+        times, threads, processes = zip(*rounds)
+        print(f"  {name:<12} {statistics.median(times):8.1f} us  ({min(times):.1f} to {max(times):.1f}); of the lone rate "
+              f"the slower of two threads keeps {statistics.median(threads):.2f}, of two processes "
+              f"{statistics.median(processes):.2f}")  # fmt: skip
     return results
 
 
