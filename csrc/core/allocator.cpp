@@ -16,17 +16,25 @@ namespace {
 
 constexpr size_t SLAB = size_t(2) << 20;
 constexpr size_t SMALL = size_t(1) << 20;
-constexpr size_t MAX_CACHED = size_t(512) << 20;  // large blocks kept for reuse
+constexpr size_t MAX_CACHED = size_t(512) << 20;  // kept for reuse beyond what was needed of late
+constexpr int WINDOW = 256;                       // large allocations that the recent peak looks back on, twice
 
 struct Block {
     void* start;  // what the caller got
     void* base;   // what was mapped
 };
 
+struct Class {
+    std::vector<Block> free;
+    int64_t used = 0;  // the allocation that last asked for this class
+};
+
 struct State {
     std::mutex lock;
-    std::unordered_map<size_t, std::vector<Block>> free;  // by class size
-    std::unordered_map<void*, void*> large;               // start -> base of blocks in use
+    std::unordered_map<size_t, Class> classes;  // by size
+    std::unordered_map<void*, void*> large;     // start -> base of blocks in use
+    int64_t peak = 0, before = 0;  // most in use in this window of large allocations, and in the one before
+    int window = 0;
     char* slab = nullptr;
     size_t used = SLAB;
     unsigned stagger = 0;
@@ -47,30 +55,88 @@ size_t class_of(size_t bytes) {
     return (bytes + step - 1) / step * step;
 }
 
+#if defined(__linux__) || defined(__APPLE__)
+// Straight from the system, which gets it back at once: after its first free of such a block malloc would serve the
+// next ones from its heap, in 4 KB pages, and keep them.
 void* map_aligned(size_t bytes) {
-    void* p = nullptr;
-    if (posix_memalign(&p, SLAB, bytes)) throw std::bad_alloc();
+    void* all = mmap(nullptr, bytes + SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED) return nullptr;
+    const size_t before = (SLAB - reinterpret_cast<uintptr_t>(all) % SLAB) % SLAB;
+    char* const p = static_cast<char*>(all) + before;
+    if (before) munmap(all, before);
+    munmap(p + bytes, SLAB - before);
 #if defined(__linux__)
     madvise(p, bytes, MADV_HUGEPAGE);
 #endif
     return p;
 }
+void unmap(void* p, size_t bytes) { munmap(p, bytes); }
+#else
+void* map_aligned(size_t bytes) {
+    void* p = nullptr;
+    return posix_memalign(&p, SLAB, bytes) ? nullptr : p;
+}
+void unmap(void* p, size_t) { std::free(p); }
+#endif
 
 // 11 * 64 bytes apart: 64 different offsets modulo 4096 before one comes again.
 size_t next_offset(State& s) { return (s.stagger++ * 11 % 64) * 64; }
 
 size_t mapped_size(size_t size) { return (size + 4096 + SLAB - 1) / SLAB * SLAB; }
 
+void give_back(State& s, size_t size, void* base) {
+    unmap(base, mapped_size(size));
+    s.stats.mapped -= mapped_size(size);
+}
+
 void trim_locked(State& s) {
-    for (auto& entry : s.free) {
+    for (auto& entry : s.classes) {
         if (entry.first <= SMALL) continue;
-        for (Block& b : entry.second) {
-            std::free(b.base);
+        for (Block& b : entry.second.free) {
+            give_back(s, entry.first, b.base);
             s.stats.cached -= entry.first;
-            s.stats.mapped -= mapped_size(entry.first);
         }
-        entry.second.clear();
+        entry.second.free.clear();
     }
+}
+
+// Gives back blocks of the classes that were asked for longest ago until `limit` bytes are cached.
+void shrink_to(State& s, int64_t limit) {
+    while (s.stats.cached > limit) {
+        Class* oldest = nullptr;
+        size_t size = 0;
+        for (auto& entry : s.classes)
+            if (entry.first > SMALL && !entry.second.free.empty() && (!oldest || entry.second.used < oldest->used))
+                oldest = &entry.second, size = entry.first;
+        if (!oldest) return;
+        give_back(s, size, oldest->free.back().base);
+        oldest->free.pop_back();
+        s.stats.cached -= size;
+    }
+}
+
+// What is cached never brings the process above what it needed of late by more than MAX_CACHED: a loop whose results
+// are larger than MAX_CACHED would else map and fault them anew each time (180 MB results, three at a time: 83 ms a
+// step instead of 53).
+int64_t limit(const State& s) {
+    const int64_t recent = (s.peak > s.before ? s.peak : s.before) - s.stats.in_use;
+    return (recent > 0 ? recent : 0) + (int64_t)MAX_CACHED;
+}
+
+void note_large(State& s) {
+    if (++s.window > WINDOW) {
+        s.window = 0;
+        s.before = s.peak;
+        s.peak = 0;
+    }
+    if (s.stats.in_use > s.peak) s.peak = s.stats.in_use;
+}
+
+void* map_or_trim(State& s, size_t bytes) {
+    void* p = map_aligned(bytes);
+    if (p) return p;
+    trim_locked(s);
+    return map_aligned(bytes);
 }
 
 }  // namespace
@@ -82,7 +148,10 @@ void* allocate(size_t bytes) {
     ++s.stats.allocations;
     s.stats.in_use += size;
     if (s.stats.in_use > s.stats.peak) s.stats.peak = s.stats.in_use;
-    auto& list = s.free[size];
+    Class& kind = s.classes[size];
+    kind.used = s.stats.allocations;
+    auto& list = kind.free;
+    if (size > SMALL) note_large(s);
     Block block;
     if (!list.empty()) {
         block = list.back();
@@ -95,23 +164,22 @@ void* allocate(size_t bytes) {
             offset += (want - offset % 4096 + 4096) % 4096;
         }
         if (offset + size > SLAB) {
-            try {
-                s.slab = static_cast<char*>(map_aligned(SLAB));
-            } catch (...) {
+            char* const slab = static_cast<char*>(map_or_trim(s, SLAB));
+            if (!slab) {
                 s.stats.in_use -= size;
-                throw;
+                throw std::bad_alloc();
             }
+            s.slab = slab;
             s.stats.mapped += SLAB;
             offset = size >= 4096 && next_offset(s) + size <= SLAB ? (s.stagger - 1) * 11 % 64 * 64 : 0;
         }
         block = {s.slab + offset, nullptr};
         s.used = offset + size;
     } else {
-        try {
-            block.base = map_aligned(mapped_size(size));
-        } catch (...) {
+        block.base = map_or_trim(s, mapped_size(size));
+        if (!block.base) {
             s.stats.in_use -= size;
-            throw;
+            throw std::bad_alloc();
         }
         s.stats.mapped += mapped_size(size);
         block.start = static_cast<char*>(block.base) + next_offset(s);
@@ -129,15 +197,10 @@ void release(void* start, size_t bytes) noexcept {
     if (size > SMALL) {
         block.base = s.large[start];
         s.large.erase(start);
-        if (s.stats.cached + size > MAX_CACHED) trim_locked(s);
-        if (size > MAX_CACHED) {
-            std::free(block.base);
-            s.stats.mapped -= mapped_size(size);
-            return;
-        }
     }
     s.stats.cached += size;
-    s.free[size].push_back(block);
+    s.classes[size].free.push_back(block);
+    shrink_to(s, limit(s));
 }
 
 MemoryStats memory_stats() {
