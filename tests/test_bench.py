@@ -11,6 +11,7 @@ import pytest
 
 import quernel as qn
 from quernel.bench import compare, families, results, roof
+from quernel.bench.apart import Apart
 from quernel.bench.contestants import Ours, nearest
 from quernel.bench.families import MEMORY
 from quernel.bench.peers import find
@@ -195,6 +196,19 @@ def test_a_small_run_and_its_files(tmp_path):
 def test_bad_options(tmp_path, words, reason):
     done = _bench(tmp_path, *words)
     assert done.returncode == 2 and reason in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_peer_in_a_process_of_its_own():
+    case = choose_cases(["sum"])[0]
+    peer = Apart("numpy")
+    try:
+        (there,) = peer.contestants(Ours(case, case.make("float32")), 1)
+        assert there.calibrate(1e-3).sample() > 0 and there.setting.endswith("apart") and peer.against == "call"
+        peer.process.kill()
+        with pytest.raises(RuntimeError, match="the process of numpy ended with status -9"):
+            peer.ask({})
+    finally:
+        peer.close()
 
 
 def test_missing_peers_are_named(monkeypatch):

@@ -7,11 +7,12 @@ import importlib.util
 from pathlib import Path
 
 from .. import backend
+from ..cli import PEERS
 from .contestants import Contestant, python_loop
 from .torch_calls import row_calls
 from .torch_images import fused, image_calls
 
-NAMES = ("torch", "onednn", "mkl", "blas", "numba", "numpy")
+NAMES = PEERS
 MEANING = {
     "torch": "PyTorch, the best of its layouts and thread counts",
     "onednn": "oneDNN through PyTorch, weights reordered beforehand (forward only)",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from .. import backend
 from . import machine, report, results
+from .apart import Apart, find_apart, openmp_runtimes
 from .families import MEMORY
-from .peers import NAMES, find
+from .peers import NAMES
 from .roof import level
 from .run import Run, choose_cases
 
@@ -45,7 +46,7 @@ def plan(options):
     threads = options.threads or sorted({1, backend.get_num_threads()})
     cases = choose_cases(options.op, options.quick)
     names = options.peers if options.peers is not None else [n for n in NAMES if not (options.quick and n == "numba")]
-    peers, missing = find(names)
+    peers, missing = find_apart(names, options.apart)
     if options.quick and options.peers is None:
         missing["numba"] = "left out by --quick: it compiles"
     if options.quick and not options.threads:
@@ -83,6 +84,13 @@ def measure(options):
     except ValueError as error:
         print(f"quernel bench: {error}", file=sys.stderr)
         return 2
+    shared = openmp_runtimes()
+    if len(shared) > 1:
+        print(
+            f"quernel bench: {len(shared)} OpenMP runtimes share this process, and their waiting threads disturb each "
+            f"other ({', '.join(shared)}); put the peer that brings its own into a process of its own with --apart",
+            file=sys.stderr,
+        )
     progress, close = _bar(run.steps())
     run.progress = progress
     interrupted = False
@@ -93,6 +101,9 @@ def measure(options):
         interrupted = True
     finally:
         close()
+        for peer in run.peers.values():
+            if isinstance(peer, Apart):
+                peer.close()
     found = gather(run, missing, interrupted)
     print(report.text(found, MEMORY), flush=True)
     write(found, options)

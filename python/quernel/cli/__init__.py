@@ -34,6 +34,9 @@ def _list(one, choices=None):
     return parse
 
 
+PEERS = ("torch", "onednn", "mkl", "blas", "numba", "numpy")  # of the bench
+
+
 def _add_bench(commands):
     bench = commands.add_parser(
         "bench",
@@ -51,8 +54,10 @@ def _add_bench(commands):
     )
     add("--threads", type=_list(_positive), metavar="N,...", help="thread counts (default: 1 and the default count)")
     add("--backend", choices=("native", "numba", "numpy"), help="our side of the comparison (default native)")
-    add("--peers", type=_list(str, ("torch", "onednn", "mkl", "blas", "numba", "numpy")), metavar="PEER,...",
-        help="torch, onednn, mkl, blas, numba, numpy, or '' for none (default: all that are installed)")  # fmt: skip
+    add("--peers", type=_list(str, PEERS), metavar="PEER,...",
+        help=f"{', '.join(PEERS)}, or '' for none (default: all that are installed)")  # fmt: skip
+    add("--apart", type=_list(str, PEERS), default=[], metavar="PEER,...",
+        help="peers that run in a process of their own: what brings another OpenMP runtime than ours")  # fmt: skip
     add("--quick", action="store_true", help="one case of each op, one thread count, under a minute")
     add("--seconds", type=_seconds, default=0.4, help="rounds of one case, ISA and thread count (default 0.4)")
     add("--json", metavar="FILE", help="keep the run")

@@ -150,6 +150,7 @@ class Case:
         tolerance: bound(inputs, attrs, expected, eps) -> absolute error allowed, scalar or array: `ulps`, `terms`, `exact`.
         grad: whether the gradient check runs on it (False where the point sits on a kink).
         tiny: the one case of the op on which finite differences check every element.
+        settle: (inputs, attrs) -> inputs, where one of them follows from another; None: they are independent.
     """
 
     op: str
@@ -159,6 +160,7 @@ class Case:
     tolerance: Callable = exact
     grad: bool = True
     tiny: bool = False
+    settle: Callable | None = None
 
     def make(self, dtype="float32", seed=0):
         """The inputs as arrays; the same for the same case, dtype and seed on every machine."""
@@ -171,7 +173,8 @@ class Case:
                 return [build(s) for s in spec]
             return spec.make(rng, dtype)
 
-        return [build(s) for s in self.inputs]
+        inputs = [build(s) for s in self.inputs]
+        return inputs if self.settle is None else self.settle(inputs, self.attrs)
 
     def __str__(self):
         return f"{self.op}-{self.name}"
