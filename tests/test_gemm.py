@@ -147,6 +147,8 @@ def test_every_layout_of_packed_products(engine, sharing):
             wide = np.zeros((k, 2048), "float32")
             wide[:, :n] = b
             assert_same_bits(qn.kernels.gemm(a, wide[:, :n]), reference)
+            wide[:, 1 : n + 1] = b
+            assert_same_bits(qn.kernels.gemm(a, wide[:, 1 : n + 1]), reference, "vectors of B straddle cache lines")
             for ta, tb in LAYOUTS:
                 got = qn.kernels.gemm(
                     np.ascontiguousarray(a.T) if ta else a, np.ascontiguousarray(b.T) if tb else b,
