@@ -266,13 +266,14 @@ class Loops:
         return floats(results if set(results) == set(logs) else logs)
 
     def _in_order(self, logs):
+        if len(logs) == 1:
+            return next(iter(logs.values()))
         names = []
         for metric in self.metrics:
             names.extend([m.name for m in metric.metrics] if isinstance(metric, CompileMetrics) else [metric.name])
         names = list(dict.fromkeys(names))
         values = [logs[name] for name in names if name in logs]
-        values += [logs[name] for name in sorted(logs) if name not in names]
-        return values[0] if len(values) == 1 else values
+        return values + [logs[name] for name in sorted(logs) if name not in names]
 
 
 def _is_one_batch(x):
