@@ -76,6 +76,7 @@ struct Gather {
     Axis axis[SPATIAL];
     int64_t (*lines)(const Axis&, Line*);
     int64_t packed, room, line_room;  // scratch: bytes of packed weights, bytes a rank, where its lists start
+    int64_t panel;                    // columns of a panel of packed weights
     bool narrow;                      // goes the way of narrow.hpp
 };
 void plan(Call& call, Gather& g);
@@ -86,8 +87,7 @@ struct Some {
     static constexpr bool value = B;
 };
 
-constexpr int64_t PANEL =
-    32;  // columns of packed weights: 36 KB for 288 terms, which stays in L1 while the pixels pass
+constexpr int64_t PANEL = 32;  // columns of packed weights or dy: 36 KB for 288 terms, which stays in L1 meanwhile
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel
