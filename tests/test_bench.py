@@ -92,6 +92,14 @@ def test_summary_has_means_and_least_of_each_family():
     assert lines["activations"]["cases"] == 2
 
 
+def test_slower_cases_are_listed_worst_first():
+    fast, slow, unsure = [3.0] * 5, [1.0] * 5, [1.0, 1.0, 1.8, 2.2, 2.2]  # our call takes 2 s, our kernel 1 s
+    rows = [_row([1.0] * 5, [1.0] * 5, t, name=str(i)) for i, t in enumerate((fast, slow, unsure, [0.5] * 5))]
+    made = [results.finished(r, 1.0) for r in rows]
+    found = [(f[0], f[3], f[4]["case"]) for f in results.slower(made, ["torch"])]
+    assert found == [(0.25, "torch", "3"), (0.5, "torch", "1"), (0.5, "torch, replayed", "3")]
+
+
 def test_compare_says_what_is_sure():
     def run(times):
         rows = [_row([1.0] * 4, t, name=str(i)) for i, t in enumerate(times)]

@@ -4,6 +4,7 @@ Its rounds alternate with ours: the other process works when it is asked, one JS
 `python -m quernel.bench.apart NAME` is that process.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -54,7 +55,8 @@ class Apart:
 
     def close(self):
         """Ends the process."""
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it ended by itself
+            self.process.stdin.close()
         self.process.wait()
 
 

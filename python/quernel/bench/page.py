@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .families import MEMORY
 from .picture import png
-from .report import NOTE, case_lines, head, noise, roof_lines, summary_lines
+from .report import NOTE, case_lines, head, noise, roof_lines, slower_lines, summary_lines
 
 STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 110em; padding: 0 1em; color: #222; }
@@ -55,6 +55,8 @@ def page(run):
         "<h2>Families</h2>",
         _table(*summary_lines(run, MEMORY), peers),
         f"<p>{html.escape(noise(run))}</p>",
+        "<h2>Where a library is faster</h2>",
+        _table(*slower_lines(run)),
         "<h2>Roofline</h2>",
         f'<img alt="Roofline: every case beside its roof" src="data:image/png;base64,{picture}">',
         "<h2>Cases</h2>",

@@ -1,7 +1,9 @@
 """The printed report: machine, roof, one line for each case, the summary of families, what was dropped and left out."""
 
 from .families import arithmetic
-from .results import KEEP, TOO_LONG, summary
+from .results import KEEP, TOO_LONG, slower, summary
+
+OTHERS = ("torch", "onednn", "mkl", "blas")  # peers that are not ours
 
 
 def duration(seconds):
@@ -66,7 +68,7 @@ def case_lines(run):
 def summary_lines(run, memory):
     """(head, lines) of the summary."""
     peers = peer_names(run)
-    head = ["family", "ISA", "threads", "cases", "% of roof", "least"]
+    head = ["family", "ISA", "threads", "cases", "% of roof", "least", "at 90 %"]
     for name in peers:
         head += [f"{name}", "least"]
     if "torch" in peers:
@@ -77,12 +79,23 @@ def summary_lines(run, memory):
         cells = [line["family"], line["isa"], str(line["threads"]), str(line["cases"])]
         percent = line["percent"]
         cells += [f"{percent['mean']:.0f}", f"{percent['least']:.0f}"] if percent else ["-", "-"]
+        cells.append(f"{line['near'][0]}/{line['near'][1]}")
         for name in [*peers, *(["torch, replayed"] if "torch" in peers else [])]:
             peer = line["peers"].get(name)
             cells += [ratio(peer["mean"]), ratio(peer["least"])] if peer else ["-", "-"]
         worst = line["peers"].get(peers[0]) if peers else percent
         lines.append([*cells, worst["case"] if worst else "-"])
     return head, lines
+
+
+def slower_lines(run):
+    """(head, lines) of the cases at which a library is faster than we are."""
+    peers = [n for n in peer_names(run) if n in OTHERS]
+    lines = [
+        [f"{r['op']} {r['case']}", r["isa"], str(r["threads"]), which, ratio(middle), f"{low:.2f} .. {high:.2f}"]
+        for middle, low, high, which, r in slower(run["rows"], peers)
+    ]
+    return ["case", "ISA", "threads", "against", "ratio", "quartiles"], lines
 
 
 def roof_lines(run):
@@ -142,6 +155,10 @@ def text(run, memory):
     parts = ["\n".join(head(run)), table(*roof_lines(run), left=4)]
     if run["rows"]:
         parts += [table(*case_lines(run), left=2), NOTE, table(*summary_lines(run, memory), left=2), noise(run)]
+        head_line, lines = slower_lines(run)
+        if lines:
+            parts.append("Where a library is faster (ratio under 0.95, its upper quartile under 1):")
+            parts.append(table(head_line, lines, left=4))
         parts += [f"{r['op']} {r['case']}: {n} left out: {why}" for r in run["rows"] for n, why in r["left_out"].items()
                   if why != TOO_LONG]  # fmt: skip
     if run["interrupted"]:

@@ -122,7 +122,9 @@ def summary(rows, memory, peers):
     found = []
     for (isa, threads, name), members in sorted(groups.items()):
         line = {"isa": isa, "threads": threads, "family": name, "cases": len(members), "peers": {}}
-        line["percent"] = _extremes([(r["roof"]["percent"]["median"], r) for r in members if r["roof"]])
+        percents = [(r["roof"]["percent"]["median"], r) for r in members if r["roof"]]
+        line["percent"] = _extremes(percents)
+        line["near"] = sum(1 for percent, _ in percents if percent >= 90), len(percents)
         for peer in peers:
             played = [(r["peers"][peer], r) for r in members if peer in r["peers"]]
             if played:
@@ -132,6 +134,24 @@ def summary(rows, memory, peers):
                     line["peers"][f"{peer}, replayed"] = _extremes(replayed)
         found.append(line)
     return found
+
+
+def slower(rows, peers):
+    """[(ratio, low, high, which, row)] where a peer is faster beyond its spread, worst first.
+
+    `which` is the peer, or "torch, replayed" where our kernel alone is slower too.
+    """
+    found = []
+    for row in rows:
+        for name in peers:
+            peer = row["peers"].get(name)
+            if peer is None:
+                continue
+            for which, key in ((name, "ratio"), (f"{name}, replayed", "replayed")):
+                ratio = peer[key]
+                if ratio and ratio["high"] < 1 and ratio["median"] < 0.95:
+                    found.append((ratio["median"], ratio["low"], ratio["high"], which, row))
+    return sorted(found, key=lambda f: f[0])
 
 
 def _extremes(pairs):

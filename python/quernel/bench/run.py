@@ -39,7 +39,7 @@ class Run:
         progress: called with the text of what comes next, before it.
     """
 
-    def __init__(self, cases, isas, threads, peers, which="native", seconds=0.4, progress=None):
+    def __init__(self, cases, isas, threads, peers, which="native", seconds=0.6, progress=None):
         self.cases, self.isas, self.threads = cases, isas, threads
         self.peers, self.which, self.seconds = peers, which, seconds
         self.progress = progress or (lambda text: None)

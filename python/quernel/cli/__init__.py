@@ -59,7 +59,7 @@ def _add_bench(commands):
     add("--apart", type=_list(str, PEERS), default=[], metavar="PEER,...",
         help="peers that run in a process of their own: what brings another OpenMP runtime than ours")  # fmt: skip
     add("--quick", action="store_true", help="one case of each op, one thread count, under a minute")
-    add("--seconds", type=_seconds, default=0.4, help="rounds of one case, ISA and thread count (default 0.4)")
+    add("--seconds", type=_seconds, default=0.6, help="rounds of one case, ISA and thread count (default 0.6)")
     add("--json", metavar="FILE", help="keep the run")
     add("--html", metavar="FILE", help="write tables and picture as one page")
     add("--png", metavar="FILE", help="draw the roofline")
