@@ -178,3 +178,18 @@ def test_logsumexp(axis, keepdims):
     assert got.shape == want.shape and np.allclose(got, want, rtol=1e-6)
     assert float(qn.ops.logsumexp(np.full(3, -np.inf, "float32"))) == -np.inf
     assert float(qn.ops.logsumexp(np.array([1, np.inf], "float32"))) == np.inf
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 16, 31, 33, 40, 57, 63, 64, 65])
+def test_few_rows_and_short_rows_follow_the_documented_order(n):
+    """Columns of at most 64 rows fold in registers, rows of one chunk side by side: the tree stays the same."""
+    x = np.random.default_rng(n).normal(size=(3, n, 41)).astype("float32")
+    x[1, n // 2, 5] = -0.0
+    for engine in FMA_ISAS:
+        with engine:
+            columns, rows = k.sum(x, axis=1), k.sum(np.ascontiguousarray(x.transpose(0, 2, 1)), axis=2)
+            largest = k.max(x, axis=1)
+        expected = np.array([[documented_sum(x[i, :, j]) for j in range(41)] for i in range(3)], np.float32)
+        assert_same_bits(columns, expected)
+        assert_same_bits(rows, expected)
+        assert np.array_equal(largest, x.max(axis=1))

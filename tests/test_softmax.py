@@ -5,9 +5,10 @@ import pytest
 
 import quernel as qn
 from quernel import kernels as k
-from quernel.testing import assert_same_bits, engines
+from quernel.testing import assert_same_bits, each_isa, engines
 
 ENGINES = engines()
+FMA_ISAS = [e for e in each_isa() if e.isa != "base"]
 INF = np.inf
 
 
@@ -87,3 +88,44 @@ def test_rows_side_by_side_equal_rows_alone(engine, n):
             kernel = getattr(k, name)
             alone = [kernel(*(a[i : i + 1] for a in arrays), **attributes) for i in range(37)]
             assert_same_bits(kernel(*arrays, **attributes), np.concatenate(alone), name)
+
+
+WIDTHS = [16, 17, 31, 64, 100, 129, 512, 513]
+LABELS = {"from_logits": True}
+
+
+def _calls(n):
+    rng = np.random.default_rng(n)
+    x, dy = (rng.normal(size=(37, n)).astype("float32") * scale for scale in (8, 1))
+    x[5, n // 2], x[6, 0], x[7, n - 1] = np.nan, -np.inf, 80.0
+    g, labels, t = dy[:, 0].copy(), rng.integers(0, n, 37), rng.uniform(size=(37, n)).astype("float32")
+    yield "softmax", (x,), {}
+    yield "log_softmax", (x,), {}
+    yield "softmax_dx", (dy, x), {}
+    yield "log_softmax_dx", (dy, x), {}
+    yield "sparse_categorical_crossentropy", (labels, x), LABELS
+    yield "sparse_categorical_crossentropy_dx", (g, labels, x), LABELS
+    yield "categorical_crossentropy", (t, x), LABELS
+    yield "categorical_crossentropy_dx", (g, t, x), LABELS
+
+
+@pytest.mark.parametrize("n", WIDTHS)
+def test_rows_together_have_the_bits_of_a_row_alone(n):
+    for name, arrays, attrs in _calls(n):
+        kernel = getattr(k, name)
+        together = kernel(*arrays, **attrs)
+        alone = np.concatenate([kernel(*(a[i : i + 1] for a in arrays), **attrs) for i in range(37)])
+        np.testing.assert_array_equal(together, alone, err_msg=name)
+
+
+def test_quotients_are_those_of_a_division():
+    """avx512 multiplies by a reciprocal and corrects, avx2 divides: one quotient, to the last bit."""
+    rng = np.random.default_rng(3)
+    for n, spread in ((600, 1), (600, 30), (3000, 80), (40, 5), (10, 20)):
+        x = (rng.normal(size=(200, n)) * spread).astype("float32")
+        results = []
+        for engine in FMA_ISAS:
+            with engine:
+                results.append(k.softmax(x))
+        for other in results[1:]:
+            assert_same_bits(other, results[0])

@@ -27,7 +27,7 @@ bool adam_update_prepare(Call& c) {
     for (int64_t i = 0; i < count; ++i) total += c.out[i].size();
     c.flops = total * 32;  // a division and a root cost as much as ten additions each
     c.bytes = total * (c.ints[1] ? 36 : 28);
-    c.ranks = worth(c, (int64_t)(total / 1024) + 1);
+    c.ranks = worth(c, (int64_t)(total / SHARE) + 1);
     return true;
 }
 

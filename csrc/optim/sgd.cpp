@@ -22,7 +22,7 @@ bool sgd_update_prepare(Call& c) {
     for (int64_t i = 0; i < count; ++i) total += c.out[i].size();
     c.flops = total * (c.ints[1] ? 4 : 2);
     c.bytes = total * (c.ints[1] ? 20 : 12);
-    c.ranks = worth(c, (int64_t)(total / 1024) + 1);
+    c.ranks = worth(c, (int64_t)(total / SHARE) + 1);
     return true;
 }
 
