@@ -1,7 +1,9 @@
 // The walk of an optimizer over its segments: one call updates every variable, shared among ranks by element.
 //
-// The segments' lengths are concatenated and the elements split evenly; an update is elementwise, so the split never
-// shows in the bits. Contiguous arrays are updated where they are; others pass through a buffer of CHUNK elements.
+// Each segment is split as a product splits the rows of a weight's gradient, so that most of it is still in the cache
+// of the rank that updates it: in a training step of 784-128-32-128-784 the update took 128 us where it took 158 with
+// all segments split as one, and 125 on one rank. An update is elementwise, so the split never shows in the bits.
+// Contiguous arrays are updated where they are; others pass through a buffer of CHUNK elements.
 #pragma once
 #include "move/strided.hpp"
 
@@ -9,6 +11,7 @@ namespace quernel {
 namespace QUERNEL_ISA {
 
 constexpr int64_t CHUNK = 512;  // 2 KB an array: five of them stay in L1
+constexpr int64_t PIECE = 64;   // 4 cache lines: no two ranks write the same one
 
 // Elements a rank: in the caches, where so few lie, they take 2 to 5 us, less than it takes to wake a rank and wait for
 // it (10000 parameters with momentum: 29 us an eager call on one rank, 41 on two).
@@ -54,16 +57,15 @@ struct Segment {
 // Calls segment(i, begin, end) for the parts of the segments (views[i], i < count) that this rank owns.
 template <class F>
 inline void walk_segments(const View* views, int64_t count, const Team& team, const F& segment) {
-    int64_t total = 0;
-    for (int64_t i = 0; i < count; ++i) total += views[i].size();
-    const Range own = split(total, team);
-    int64_t start = 0;
-    for (int64_t i = 0; i < count && start < own.end; ++i) {
-        const int64_t n = views[i].size();
-        const int64_t begin = own.begin > start ? own.begin - start : 0;
-        const int64_t end = own.end - start < n ? own.end - start : n;
-        if (begin < end) segment(i, begin, end);
-        start += n;
+    for (int64_t i = 0; i < count; ++i) {
+        const int64_t n = views[i].size(), pieces = (n + PIECE - 1) / PIECE;
+        if (pieces <= 1) {
+            if (n && i % team.size == team.rank) segment(i, 0, n);
+            continue;
+        }
+        const Range own = split(pieces, team);
+        const int64_t end = own.end * PIECE < n ? own.end * PIECE : n;
+        if (own.begin * PIECE < end) segment(i, own.begin * PIECE, end);
     }
 }
 
