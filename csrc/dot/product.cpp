@@ -25,13 +25,14 @@ bool in_stream(const Product& p) { return p.m <= STREAM && p.n >= 8 * VL && p.b_
 // straddle cache lines (512^3, B 4 bytes off: 90 -> 150 GFLOP/s), and where its rows lie so far apart that they miss
 // the TLB or fall into a few sets of the caches (64^3 in rows of 16 KB: 123 -> 150). The scratch does not depend on
 // addresses.
-bool may_pack_b(const Product& p) { return !in_few(p) && p.n > 1 && (p.b_n != 1 || (p.m >= 24 && p.k >= 32)); }
+bool may_pack_b(const Product& p) { return !in_few(p) && p.n > 1 && (p.b_n != 1 || (p.m >= 48 && p.k >= 32)); }
 bool packs_b(const Product& p) {
     if (!may_pack_b(p)) return false;
     if (p.b_n != 1) return true;
-    const bool straddles = ((uintptr_t)p.b / sizeof(float) | (uintptr_t)p.b_k) % VL;
+    const bool large = p.n > 4 * VL && p.k * (p.b_k < 0 ? -p.b_k : p.b_k) > 12 * 1024;  // than L1, in more than a panel
+    const bool straddles = large && ((uintptr_t)p.b / sizeof(float) | (uintptr_t)p.b_k) % VL;
     const bool apart = p.k >= 64 && (p.b_k >= 512 || p.b_k <= -512);
-    return straddles || (apart && p.m >= 48) || (p.m >= 512 && p.k * p.n >= 512 * 1024);
+    return ((straddles || apart) && p.m >= 48) || (p.m >= 512 && p.k * p.n >= 512 * 1024);
 }
 // Rows of A are read in place: tiles of 6 rows fit any stride. A's transpose takes a cache line for every k, and is
 // packed.
@@ -72,10 +73,11 @@ void pack_b(float* out, int64_t width, const float* b, ptrdiff_t b_k, ptrdiff_t 
 // out[i * A_ROW + k] = a[i * a_m + k * a_k].
 void pack_a(float* out, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, int64_t m, int64_t k) {
     int64_t i = 0;
-    if (a_m == 1 && a_k != 1) {
-        for (; i + VL <= m; i += VL) {
-            int64_t q = 0;
-            for (; q + VL <= k; q += VL) {
+    if (a_m == 1 && a_k != 1) {  // VL terms of all rows, then the next: their pages are visited once
+        const int64_t whole = m / VL * VL;
+        int64_t q = 0;
+        for (; q + VL <= k; q += VL)
+            for (i = 0; i < whole; i += VL) {
                 vf r[VL];
 #pragma GCC unroll 16
                 for (int t = 0; t < VL; ++t) r[t] = loadu(a + i + (q + t) * a_k);
@@ -83,9 +85,9 @@ void pack_a(float* out, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, int64_t m,
 #pragma GCC unroll 16
                 for (int t = 0; t < VL; ++t) storeu(out + (i + t) * A_ROW + q, r[t]);
             }
-            for (; q < k; ++q)
-                for (int t = 0; t < VL; ++t) out[(i + t) * A_ROW + q] = a[i + t + q * a_k];
-        }
+        for (; q < k; ++q)
+            for (i = 0; i < whole; ++i) out[i * A_ROW + q] = a[i + q * a_k];
+        i = whole;
     }
     for (; i < m; ++i) {
         const float* from = a + i * a_m;
