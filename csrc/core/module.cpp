@@ -86,19 +86,19 @@ View view_of(PyObject* object, const char* role, size_t index) {
 }
 
 // Outputs that the caller supplied: no zero strides, no overlap with an input, with each other or within themselves.
-void check_outputs(const std::vector<View>& in, const std::vector<View>& out) {
+void check_outputs(const std::string& op, const std::vector<View>& in, const std::vector<View>& out) {
     std::vector<Span> spans;
     for (size_t i = 0; i < out.size(); ++i) {
         if (out[i].absent() || out[i].size() == 0) continue;
         if (overlaps_itself(out[i]))
-            throw py::value_error("out: expected an array whose elements do not overlap in memory; pass a copy");
+            throw py::value_error(op + ": out: expected an array whose elements do not overlap in memory; pass a copy");
         const Span s = span_of(out[i]);
         for (const Span& other : spans)
-            if (s.meets(other)) throw py::value_error("out: two output arrays overlap; pass separate arrays");
+            if (s.meets(other)) throw py::value_error(op + ": out: two output arrays overlap; pass separate arrays");
         spans.push_back(s);
         for (const View& v : in)
             if (!v.absent() && s.meets(span_of(v)))
-                throw py::value_error("out: the output overlaps an input; pass a separate array");
+                throw py::value_error(op + ": out: the output overlaps an input; pass a separate array");
     }
 }
 
@@ -162,7 +162,7 @@ bool worth_releasing(const Call& call) { return estimated_us(call) > 20; }
 void call_op(int isa, int index, const py::tuple& ins, const py::tuple& outs, const py::tuple& ints,
              const py::tuple& floats, bool check) {
     Prepared p(isa, index, ins, outs, ints, floats);
-    if (check) check_outputs(p.in, p.out);
+    if (check) check_outputs(p.op->name, p.in, p.out);
     static thread_local Scratch scratch;
     char* room = p.call.scratch ? scratch.need((size_t)p.call.scratch) : nullptr;
     int32_t bad;
@@ -190,7 +190,7 @@ py::dict estimate(int isa, int index, const py::tuple& ins, const py::tuple& out
 double repeat(int isa, int index, const py::tuple& ins, const py::tuple& outs, const py::tuple& ints,
               const py::tuple& floats, int threads, int64_t times) {
     Prepared p(isa, index, ins, outs, ints, floats, threads);
-    check_outputs(p.in, p.out);
+    check_outputs(p.op->name, p.in, p.out);
     struct Room {
         size_t bytes;
         char* data;

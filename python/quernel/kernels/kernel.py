@@ -88,13 +88,20 @@ def is_float(dtype):
 
 
 _PLAIN = (int, str, type(None))
+_TRUE, _FALSE = (bool, True), (bool, False)
+_FLOAT32 = np.dtype("float32")  # NumPy has one object for it, as long as the bytes are not swapped
 
 
 def _attribute_key(value):
     """A dictionary key that tells 2.0 from 2, True from 1 and -0.0 from 0.0, which Python's == does not."""
-    if value.__class__ is tuple:
+    kind = value.__class__
+    if kind is bool:
+        return _TRUE if value else _FALSE
+    if kind is float and value and value == value:
+        return (float, value)
+    if kind is tuple:
         return tuple([v if v.__class__ in _PLAIN else _attribute_key(v) for v in value])
-    return (value.__class__, repr(value)) if isinstance(value, (float, np.floating)) else (value.__class__, value)
+    return (kind, repr(value)) if isinstance(value, (float, np.floating)) else (kind, value)
 
 
 class _Resolved:
@@ -129,6 +136,7 @@ class Kernel:
         self.__signature__ = signature
         self._cache = {}
         self._generation = -1
+        self._defaults = None if inspect.Parameter.empty in self.attributes.values() else dict(self.attributes)
         KERNELS[self.name] = self
 
     def __repr__(self):
@@ -163,6 +171,8 @@ class Kernel:
                 if name not in self.optional:
                     raise TypeError(f"{self.name}: {name}: expected an array, received None")
                 arrays.append(None)
+            elif type(value) is np.ndarray and value.dtype is _FLOAT32 and value.flags.c_contiguous:  # most calls
+                arrays.append(value)
             elif name in self.variadic:
                 arrays.append([as_array(v, f"{self.name}: {name}[{j}]") for j, v in enumerate(value)])
             else:
@@ -171,6 +181,8 @@ class Kernel:
 
     def freeze(self, keywords):
         """All attributes with their defaults filled in, in declared order, lists turned into tuples."""
+        if not keywords and self._defaults is not None:
+            return self._defaults.copy()
         attrs = {}
         taken = 0
         for name, default in self.attributes.items():
