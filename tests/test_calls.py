@@ -81,6 +81,11 @@ def test_out_may_not_overlap_itself(strides):
         assert (view == 1).all()
 
 
+def test_a_list_of_arrays_may_be_one_array():
+    x = np.arange(12, dtype="float32").reshape(3, 2, 2)
+    assert qn.kernels.concat(x, axis=0).tolist() == x.reshape(6, 2).tolist()
+
+
 def test_out_may_not_overlap_an_input():
     x = np.ones(8, "float32")
     with pytest.raises(ValueError, match="overlaps"):

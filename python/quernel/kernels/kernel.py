@@ -171,10 +171,10 @@ class Kernel:
                 if name not in self.optional:
                     raise TypeError(f"{self.name}: {name}: expected an array, received None")
                 arrays.append(None)
-            elif type(value) is np.ndarray and value.dtype is _FLOAT32 and value.flags.c_contiguous:  # most calls
-                arrays.append(value)
             elif name in self.variadic:
                 arrays.append([as_array(v, f"{self.name}: {name}[{j}]") for j, v in enumerate(value)])
+            elif type(value) is np.ndarray and value.dtype is _FLOAT32 and value.flags.c_contiguous:  # most calls
+                arrays.append(value)
             else:
                 arrays.append(as_array(value, f"{self.name}: {name}"))
         return arrays
