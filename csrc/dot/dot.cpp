@@ -219,6 +219,40 @@ int panel_width(int64_t m, int64_t vectors) {
     return 2;
 }
 
+struct Panel {
+    int64_t v, w;  // its first vector, and how many
+    int lanes;     // of the last one
+    bool far;
+};
+
+void squash(const Dot& d, const Panel& p, int64_t begin, int64_t end) {
+    if (d.activation <= RELU) return;
+    for (int64_t r = begin; r < end; ++r) activate(d.activation, d.c + r * d.c_m + p.v * VL, (p.w - 1) * VL + p.lanes);
+}
+
+// The rows from `begin` on, in tiles of nearly equal height.
+QUERNEL_INLINE void rows(const Dot& d, const Panel& p, int64_t begin) {
+    const int64_t m = d.m - begin, most = most_rows((int)p.w), tiles = (m + most - 1) / most;
+    const int64_t height = m / tiles, over = m % tiles;
+    Tile t{&d, begin, p.v * VL, p.lanes, nullptr, p.far};
+    for (int64_t carry = over; t.i < d.m; carry += over) {
+        int64_t end = t.i + height;
+        if (carry >= tiles) carry -= tiles, ++end;
+        TILES.run[p.w][end - t.i][p.lanes < VL](t);
+        squash(d, p, t.i, end);
+        t.i = end;
+    }
+}
+
+__attribute__((noinline)) void packing_rows(const Dot& d, const Panel& p) {
+    const int64_t first = most_rows((int)p.w);
+    TILES.pack[p.w][p.lanes < VL](Tile{&d, 0, p.v * VL, p.lanes, d.pack + p.v * VL, p.far});
+    squash(d, p, 0, first);
+    Dot packed = d;
+    packed.b = d.pack, packed.b_k = d.pack_k;
+    rows(packed, p, first);
+}
+
 }  // namespace
 
 void activate(Activation f, float* c, int64_t n) {
@@ -234,31 +268,15 @@ void dot(const Dot& d) {
     if (d.m <= 0 || d.n <= 0 || brief(d)) return;
     const int64_t vectors = (d.n + VL - 1) / VL;
     const int width = panel_width(d.m, vectors);
-    const bool far = d.count * (d.taps ? d.taps[0].k : d.k) >= FAR;
-    const auto rows = [&](const Dot& e, int64_t v, int64_t w, int64_t begin, int64_t end, bool pack) {
-        const bool last = v + w == vectors;
-        const int lanes = last ? (int)(d.n - (vectors - 1) * VL) : VL;
-        const Tile t{&e, begin, v * VL, lanes, pack ? d.pack + v * VL : nullptr, far};
-        (pack ? TILES.pack[w] : TILES.run[w][end - begin])[lanes < VL](t);
-        if (d.activation > RELU)
-            for (int64_t r = begin; r < end; ++r)
-                activate(d.activation, d.c + r * d.c_m + v * VL, last ? d.n - v * VL : w * VL);
-    };
-    for (int64_t v = 0; v < vectors;) {
-        int64_t w = vectors - v < width ? vectors - v : width;
-        if (w > 4 && w < WIDEST) w = 4;
-        const int64_t most = most_rows((int)w), first = d.pack && w <= 4 && d.m > most ? most : 0;
-        const int64_t blocks = (d.m - first + most - 1) / most;  // of nearly equal height
-        if (first) {
-            rows(d, v, w, 0, first, true);
-            Dot packed = d;
-            packed.b = d.pack, packed.b_k = d.pack_k;
-            for (int64_t i = 0; i < blocks; ++i)
-                rows(packed, v, w, first + (d.m - first) * i / blocks, first + (d.m - first) * (i + 1) / blocks, false);
-        } else {
-            for (int64_t i = 0; i < blocks; ++i) rows(d, v, w, d.m * i / blocks, d.m * (i + 1) / blocks, false);
-        }
-        v += w;
+    Panel p{0, 0, VL, d.count * (d.taps ? d.taps[0].k : d.k) >= FAR};
+    for (; p.v < vectors; p.v += p.w) {
+        p.w = vectors - p.v < width ? vectors - p.v : width;
+        if (p.w > 4 && p.w < WIDEST) p.w = 4;
+        if (p.v + p.w == vectors) p.lanes = (int)(d.n - (vectors - 1) * VL);
+        if (d.pack && p.w <= 4 && d.m > most_rows((int)p.w))
+            packing_rows(d, p);
+        else
+            rows(d, p, 0);
     }
 }
 
