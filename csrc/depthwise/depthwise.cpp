@@ -48,7 +48,9 @@ struct Tile {
     int64_t count;
     const float* from;
     ptrdiff_t a_m, a_c;  // strides of positions and channels read
-    ptrdiff_t ahead;     // to the row that the next row of results is the first to read: fetched meanwhile
+    // To the row that the next row of results is the first to read, and to that row of results: both are fetched
+    // meanwhile, 0.8 of the time.
+    ptrdiff_t ahead, next;
     float* to;
     ptrdiff_t c_m, c_c;
     const float* bias;  // packed, or null
@@ -64,6 +66,7 @@ void tile(const Tile& t) {
     const auto load = [lanes](const float* p, int v) __attribute__((always_inline)) {
         return KIND == WHOLE ? loadu(p + v * VL) : load_n(p, lanes);
     };
+    const ptrdiff_t row = t.a_m * (ptrdiff_t)sizeof(float);
     vf acc[P][V];
     const auto each = [&](auto body) __attribute__((always_inline)) {
 #pragma GCC unroll 5
@@ -74,15 +77,17 @@ void tile(const Tile& t) {
     each([&](int i, int v) __attribute__((always_inline)) {
         acc[i][v] = zero();
         __builtin_prefetch(t.from + t.ahead + i * t.a_m + v * VL);
+        __builtin_prefetch(t.to + t.next + i * t.c_m + v * VL, 1);
     });
     for (const Term *u = t.terms, *const end = u + t.count; u < end; ++u) {
         const float* const w = u->w + t.at;
-        const float* const from = t.from + u->from;
+        const char* from = reinterpret_cast<const char*>(t.from + u->from);
+        asm volatile("" : "+r"(from));  // or GCC steps from position to position by additions
         vf wv[V];
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) wv[v] = load(w, v);
         each([&](int i, int v) __attribute__((always_inline)) {
-            const float* const a = from + i * t.a_m;
+            const float* const a = reinterpret_cast<const float*>(from + i * row);
             if constexpr (KIND == STRIDED) {
                 alignas(64) float lane[VL] = {};
                 for (int j = 0; j < lanes; ++j) lane[j] = a[j * t.a_c];
@@ -230,6 +235,7 @@ void run(const Window& g, const Team& team, char* scratch) {
                     t.bias = g.bias ? bias + m * g.c : nullptr;
                     t.activation = g.activation;
                     t.a_c = x.c, t.c_c = y.c;
+                    t.next = lh.step * y.at[1];
                     t.ahead = ((lh.taps - 1) * lh.hop + lh.read_step) * x.at[1];
                     for (int64_t z = 0; z < ld.count; ++z)
                         for (int64_t q = 0; q < lh.count; ++q)
