@@ -105,8 +105,47 @@ int physical_cores() {  // 0 where unknown
 #endif
 }
 
+#if defined(__linux__)
+// This thread leaves `cpu` for another one that it may use, if there is one.
+void leave(int cpu) {
+    cpu_set_t all;
+    if (sched_getaffinity(0, sizeof(all), &all) != 0 || !CPU_ISSET(cpu, &all) || CPU_COUNT(&all) < 2) return;
+    cpu_set_t others = all;
+    CPU_CLR(cpu, &others);
+    if (sched_setaffinity(0, sizeof(others), &others) == 0) sched_setaffinity(0, sizeof(all), &all);
+}
+#endif
+
+// After 100 ms of idling the system may wake a worker on the caller's own CPU, where the two take turns by the tick
+// while either spins for the other: 4 to 8 ms for a call of 20 us. So a rank with nothing to do before all ranks run
+// gives up its CPU, and a worker that finds itself on the caller's moves off it.
+struct Arrivals {
+    std::atomic<int> here{0}, size{0}, caller{-1};  // caller: the CPU of rank 0
+
+    void begin() {  // by the caller, before it wakes the others: a worker on its CPU may run first
+        here.store(0, std::memory_order_relaxed);
+#if defined(__linux__)
+        caller.store(sched_getcpu(), std::memory_order_relaxed);
+#endif
+    }
+    void arrive(int rank, int team_size) {
+        size.store(team_size, std::memory_order_relaxed);  // every rank the same
+#if defined(__linux__)
+        const int cpu = rank ? sched_getcpu() : -1;
+        if (cpu >= 0 && cpu == caller.load(std::memory_order_relaxed)) leave(cpu);
+#endif
+        here.fetch_add(1, std::memory_order_release);
+    }
+    void wait() const {  // by a rank that has arrived
+        for (int spins = 0; here.load(std::memory_order_acquire) < size.load(std::memory_order_relaxed); ++spins)
+            if (spins > 2000) std::this_thread::yield();  // a warm rank has come long before: 1 to 3 us
+    }
+};
+Arrivals arrivals;  // of the region that `busy` stands for
+
 void wait_for_team(void*) {
 #if defined(_OPENMP)
+    arrivals.wait();
 #pragma omp barrier
 #endif
 }
@@ -173,12 +212,15 @@ int run_region(int ranks, void (*body)(void*, int, int), void* context) {
     if (ranks > 1 && !forked.load(std::memory_order_relaxed) && !busy.exchange(true, std::memory_order_acquire)) {
         regions.fetch_add(1, std::memory_order_relaxed);
         int size = 1;
+        arrivals.begin();
 #pragma omp parallel num_threads(ranks < MAX_TEAM ? ranks : MAX_TEAM)
         {
             const int rank = omp_get_thread_num(), team_size = omp_get_num_threads();
             if (rank == 0) size = team_size;
             FlushSubnormals flush;
+            arrivals.arrive(rank, team_size);
             body(context, rank, team_size);
+            arrivals.wait();
         }
         busy.store(false, std::memory_order_release);
         return size;
