@@ -105,7 +105,7 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
     const int64_t width = panel(p.m);
     Dot d;
     d.count = 1;
-    d.a_m = p.a_m, d.a_k = p.a_k, d.b_k = p.b_k, d.c_m = c_m, d.old_m = p.old_m;
+    d.a_m = p.a_m, d.a_k = p.a_k, d.b_k = p.b_k, d.c_m = c_m, d.old_m = p.old_m, d.pack_k = width;
     if (!pb && !pa && (p.k <= KC || p.a_k == 1)) {  // else a tile takes a cache line of A for every k: block by block
         d.m = p.m, d.n = p.n, d.k = p.k;
         d.a = p.a, d.b = p.b, d.c = c;
@@ -119,12 +119,6 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
             const bool last = k0 + KC >= p.k;
             d.k = least(KC, p.k - k0);
             d.add = k0 > 0;
-            if (pb && !passing) {
-                for (int64_t j = 0; j < n; j += width)
-                    pack_b(b_room + j * d.k, width, p.b + k0 * p.b_k + (n0 + j) * p.b_n, p.b_k, p.b_n, d.k,
-                           least(width, n - j));
-                d.b_k = width;
-            }
             if (epilogue && last) d.alpha = p.alpha, d.beta = p.beta, d.activation = p.activation;
             for (int64_t m0 = 0; m0 < p.m; m0 += MC) {
                 d.m = least(MC, p.m - m0);
@@ -137,12 +131,14 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
                 for (int64_t j = 0; j < n; j += width) {
                     d.n = least(width, n - j);
                     d.c = c + m0 * c_m + n0 + j;
-                    d.b = pb ? b_room + j * d.k : p.b + k0 * p.b_k + n0 + j;
-                    if (passing) {  // with one block of rows, one panel is room enough, and stays near
-                        d.pack = m0 == 0 ? b_room + (p.m > MC ? j * d.k : 0) : nullptr, d.pack_k = width;
-                        if (m0 == 0) d.b = p.b + k0 * p.b_k + n0 + j;
-                        d.b_k = m0 == 0 ? p.b_k : width;
-                    }
+                    // With one block of rows, one panel is room enough for B, and stays near.
+                    float* const room = b_room + (p.m > MC ? j * d.k : 0);
+                    const float* const from = p.b + k0 * p.b_k + (n0 + j) * p.b_n;
+                    if (pb && !passing && m0 == 0) pack_b(room, width, from, p.b_k, p.b_n, d.k, d.n);
+                    const bool packed = pb && (!passing || m0 > 0);
+                    d.b = packed ? room : from;
+                    d.b_k = packed ? width : p.b_k;
+                    d.pack = passing && m0 == 0 ? room : nullptr;
                     if (epilogue && last && p.bias) d.bias = p.bias + n0 + j;
                     if (epilogue && last && p.old) d.old = p.old + m0 * p.old_m + n0 + j;
                     dot(d);
