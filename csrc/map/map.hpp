@@ -51,9 +51,9 @@ bool map_prepare(Call& c, int inputs, double cost, Row row);
 bool map_prepare(Call& c, int inputs, const View* const* views, double cost, Row row);
 void map_run(const Call& c, const Team& team);
 
-// Rows of float32: F is a function on vectors, tails are masked. Inputs are fetched AHEAD elements before they are needed:
-// where F takes some 20 instructions, no more than a few of its turns fit into the core's window, too few loads are
-// under way, and memory and arithmetic take turns (34 multiply-adds on 40 MB: 10.8 ms, so 8.9, from L1 8.6).
+// Rows of float32: F is a function on vectors, tails are masked. Inputs are fetched AHEAD elements before they are
+// needed: where F takes some 20 instructions, no more than a few of its turns fit into the core's window, too few loads
+// are under way, and memory and arithmetic take turns (34 multiply-adds on 40 MB: 10.8 ms, so 8.9, from L1 8.6).
 constexpr int AHEAD = 512;
 QUERNEL_INLINE void fetch_ahead(const float* p) { __builtin_prefetch(p + AHEAD); }
 
