@@ -3,6 +3,7 @@
 import fnmatch
 import importlib.util
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -95,3 +96,11 @@ def side_by_side():
             thread.join()
 
     return run
+
+
+@pytest.fixture
+def ctrl_c():
+    """SIGINT raises KeyboardInterrupt here and in child processes, also where the suite was started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -226,7 +226,7 @@ def test_missing_peers_are_named(monkeypatch):
     assert list(found) == ["numpy"] and missing == {"torch": "not installed (pip install torch)"}
 
 
-def test_an_interrupt_prints_what_is_done(tmp_path):
+def test_an_interrupt_prints_what_is_done(ctrl_c, tmp_path):
     code = "import sys; from quernel.cli import main; sys.exit(main())"
     command = [
         sys.executable,

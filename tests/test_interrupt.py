@@ -12,6 +12,8 @@ import pytest
 
 import quernel as qn
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+
 X = np.linspace(-1, 1, 400, dtype="float32").reshape(100, 4)
 Y = X[:, :1].copy()
 

@@ -359,7 +359,7 @@ def test_a_source_that_hangs_does_not_hold_an_error_back(always_ahead):
     wait_for_threads()
 
 
-def test_an_interrupt_while_a_batch_is_waited_for(always_ahead):
+def test_an_interrupt_while_a_batch_is_waited_for(ctrl_c, always_ahead):
     release = threading.Event()
 
     def source():
