@@ -50,9 +50,9 @@ void categorical_crossentropy_run(const Call& c, const Team& team, char* scratch
         return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
             const float* all = c.in[1].f32();
             alignas(64) float top[VL], log_s[VL];
-            const vf m = tops(all, at[1], rows, n);
+            vf m;
+            storeu(log_s, log_sums(all, at[1], rows, n, m));
             storeu(top, m);
-            storeu(log_s, vlog(exp_sums(all, at[1], rows, n, m, nullptr, nullptr)));
             vf part[VL];
             for (int i = 0; i < VL; ++i) {
                 const float *t = c.in[0].f32() + at[0][i], *x = all + at[1][i];

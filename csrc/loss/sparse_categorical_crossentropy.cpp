@@ -69,7 +69,8 @@ void sparse_categorical_crossentropy_run(const Call& c, const Team& team, char* 
     if (logits && is_narrow(r))
         return for_short_rows<3>(r, team, [&](const auto& at, int rows) {
             const float* x = c.in[1].f32();
-            const vf m = tops(x, at[0], rows, n), log_s = vlog(exp_sums(x, at[0], rows, n, m, nullptr, nullptr));
+            vf m;
+            const vf log_s = log_sums(x, at[0], rows, n, m);
             alignas(64) float picked[VL] = {}, value[VL];
             unsigned bad = 0;
             for (int i = 0; i < rows; ++i) {

@@ -80,9 +80,9 @@ void log_softmax_run(const Call& c, const Team& team, char* scratch) {
         return for_short_rows<2>(r, team, [&](const auto& at, int rows) {
             const float* all = c.in[0].f32();
             alignas(64) float top[VL], log_s[VL];
-            const vf t = tops(all, at[0], rows, n);
+            vf t;
+            storeu(log_s, log_sums(all, at[0], rows, n, t));
             storeu(top, t);
-            storeu(log_s, vlog(exp_sums(all, at[0], rows, n, t, nullptr, nullptr)));
             for (int i = 0; i < rows; ++i) {
                 const float* x = all + at[0][i];
                 float* y = c.out[0].f32w() + at[1][i];

@@ -81,6 +81,12 @@ inline vf exp_sums(const float* x, const ptrdiff_t* at, int rows, int n, vf top,
     }
     return fold_vectors<SumF>(part);
 }
+
+// Of each row log(sum of exp(x - top)), and its largest value.
+inline vf log_sums(const float* x, const ptrdiff_t* at, int rows, int n, vf& top) {
+    top = tops(x, at, rows, n);
+    return vlog(exp_sums(x, at, rows, n, top, nullptr, nullptr));
+}
 QUERNEL_INLINE float log_of(float x) { return first(vlog(set1(x))); }
 
 }  // namespace QUERNEL_ISA
