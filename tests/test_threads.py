@@ -39,6 +39,34 @@ def test_the_count_and_its_source():
     assert child(called, QUERNEL_NUM_THREADS="3") == ["2", "set_num_threads"]
 
 
+QUOTAS = [  # lines of /proc/self/cgroup, {file under /sys/fs/cgroup: text}, CPUs
+    ("0::/user/job\n", {"user/job/cpu.max": "150000 100000", "cpu.max": "max 100000"}, 1),
+    ("0::/user/job\n", {"user/job/cpu.max": "max 100000", "user/cpu.max": "350000 100000"}, 3),
+    ("0::/user/job\n", {"user/job/cpu.max": "800000 100000", "user/cpu.max": "250000 100000"}, 2),
+    ("0::/user/job\n", {"user/job/cpu.max": "max 100000"}, 0),
+    ("0::/user/job\n", {"user/other/cpu.max": "200000 100000"}, 0),
+    ("0::/host/path\n", {"cpu.max": "20000 100000"}, 1),  # a container: its own group is the top
+    (
+        "3:cpuset:/\n2:cpu,cpuacct:/q\n0::/\n",
+        {"cpu/q/cpu.cfs_quota_us": "450000", "cpu/q/cpu.cfs_period_us": "50000"},
+        9,
+    ),
+    ("2:cpu:/q\n", {"cpu/q/cpu.cfs_quota_us": "-1", "cpu/q/cpu.cfs_period_us": "100000"}, 0),
+    ("2:cpuacct:/q\n", {"cpu/q/cpu.cfs_quota_us": "100000", "cpu/q/cpu.cfs_period_us": "100000"}, 0),
+    ("", {}, 0),
+]
+
+
+@native
+@pytest.mark.parametrize("groups, files, cpus", QUOTAS)
+def test_the_quota_of_the_groups_around_the_process(tmp_path, groups, files, cpus):
+    for name, text in {"proc/self/cgroup": groups, **{f"sys/fs/cgroup/{k}": v for k, v in files.items()}}.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert qn.backend._state.core.cgroup_quota(str(tmp_path)) == cpus
+
+
 @pytest.mark.parametrize("bad", ["0", "-2", "two", "2.5"])
 def test_bad_counts_in_the_environment(bad):
     code = "try:\n    import quernel\nexcept ValueError as error:\n    print(error)"

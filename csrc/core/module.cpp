@@ -10,6 +10,7 @@
 #include "core/allocator.hpp"
 #include "core/binding.hpp"
 #include "core/cpu.hpp"
+#include "core/cpus.hpp"
 #include "core/gil.hpp"
 #include "core/span.hpp"
 #include "core/team.hpp"
@@ -274,6 +275,8 @@ PYBIND11_MODULE(_core, m) {
     m.def("set_wake_us", set_wake_us,
           "Work below this many microseconds stays on one thread; 8 by default, 0 shares everything (tests).");
     m.def("thread_source", thread_source);
+    m.def("cgroup_quota", cgroup_quota, py::arg("root") = "",
+          "CPUs that the process's control groups leave it, 0 without a quota; `root` stands before /proc and /sys.");
     m.def("regions_opened", regions_opened);
     m.attr("openmp") = has_openmp();
     m.def("memory_stats", [] {

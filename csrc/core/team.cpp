@@ -3,10 +3,9 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <fstream>
-#include <set>
-#include <sstream>
 #include <thread>
+
+#include "core/cpus.hpp"
 
 #if defined(__linux__)
 #include <pthread.h>
@@ -58,51 +57,6 @@ bool parse_count(const char* name, int& count) {
     if (n < 1) return false;
     count = n;
     return true;
-}
-
-int affinity() {
-#if defined(_OPENMP)
-    return omp_get_num_procs();  // also right under OMP_PROC_BIND, which leaves this thread one CPU of its own
-#elif defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
-#endif
-    const unsigned n = std::thread::hardware_concurrency();
-    return n ? (int)n : 1;
-}
-
-int cgroup_quota() {  // floor of the quota in CPUs, at least 1; 0 where there is none
-#if defined(__linux__)
-    std::ifstream v2("/sys/fs/cgroup/cpu.max");
-    std::string quota;
-    double period = 0;
-    if (v2 >> quota >> period) {
-        if (quota == "max" || period <= 0) return 0;
-        const int n = (int)(std::atof(quota.c_str()) / period);
-        return n < 1 ? 1 : n;
-    }
-    std::ifstream q1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), p1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    double q = -1, p = 0;
-    if (q1 >> q && p1 >> p && q > 0 && p > 0) return q < p ? 1 : (int)(q / p);
-#endif
-    return 0;
-}
-
-int physical_cores() {  // 0 where unknown
-#if defined(__linux__)
-    std::set<std::string> cores;
-    for (int cpu = 0;; ++cpu) {
-        std::ostringstream path;
-        path << "/sys/devices/system/cpu/cpu" << cpu << "/topology/";
-        std::ifstream package(path.str() + "physical_package_id"), core(path.str() + "core_id");
-        std::string p, c;
-        if (!(package >> p) || !(core >> c)) break;
-        cores.insert(p + ":" + c);
-    }
-    return (int)cores.size();
-#else
-    return 0;
-#endif
 }
 
 #if defined(__linux__)
