@@ -17,7 +17,7 @@ TRAIN = Path(__file__).resolve().parent.parent / "bench" / "train"
 def bench(monkeypatch):
     monkeypatch.syspath_prepend(str(TRAIN))
     yield
-    for name in ("models", "table", "peer_quernel", "run", "contestants"):
+    for name in ("models", "referee", "table", "peer_quernel", "run", "contestants"):
         sys.modules.pop(name, None)
 
 
@@ -53,16 +53,17 @@ def test_the_table_names_what_is_missing_and_compares_with_the_best(bench, tmp_p
         write_markdown(make_run(), TRAIN / "run.py")
 
 
-@pytest.mark.parametrize("name", ("linear", "tiny", "policy", "autoencoder", "cnn"))
+@pytest.mark.parametrize("name", ("linear", "tiny", "policy", "autoencoder", "cnn", "residual"))
 def test_the_referee_agrees_with_the_loss_of_the_model(bench, name):
     """One definition of the loss for all peers: the referee's is the one that our own fit minimises."""
-    from models import MODELS, make_arrays, referee
+    from models import MODELS, make_arrays, set_weights
     from peer_quernel import build
+    from referee import referee
 
     model = MODELS[name]
     x, y, weights = make_arrays(model)
-    network = build(model)
-    network.set_weights(weights)
+    network, made = build(model)
+    set_weights(made, weights)
     ours = network.evaluate(x[:256], y[:256], batch_size=256, verbose=0)
     np.testing.assert_allclose(ours, referee(model, x, y, weights), rtol=1e-5)
 

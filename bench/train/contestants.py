@@ -9,24 +9,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from models import make_arrays, referee
+from models import make_arrays
+from referee import referee
 
 HERE = Path(__file__).resolve().parent
 
 
 class Peer(NamedTuple):
-    """module: its peer_*.py. variants: for networks of dense layers; conv: for those with convolutions (none: not run).
+    """module: its peer_*.py. python: which --python it runs on.
 
-    python: which --python it runs on.
+    variants: for networks of dense layers; conv: for those with convolutions; steps: for recurrent ones (none: not run).
     """
 
     module: str
     python: str
     variants: tuple
     conv: tuple
+    steps: tuple
 
     def variants_for(self, model):
-        return self.conv if model.has_conv else self.variants
+        return self.steps if model.has_tokens else self.conv if model.has_conv else self.variants
 
 
 # Tried and left out: torch.compile in mode max-autotune (never faster, slow to start), with the C++ wrapper beyond the smallest
@@ -42,15 +44,15 @@ CONV_COMPILED = (
 )
 KERAS = ("nojit,many", "jit,many", "nojit,single", "jit,single")
 PEERS = {
-    "quernel fit": Peer("quernel", "quernel", ("fit",), ("fit",)),
-    "quernel train_on_batch": Peer("quernel", "quernel", ("train_on_batch",), ("train_on_batch",)),
-    "quernel function": Peer("quernel", "quernel", ("function",), ("function",)),
-    "torch": Peer("torch", "torch", EAGER, ("foreach", "fused")),
-    "torch channels_last": Peer("torch", "torch", (), ("channels_last,foreach", "channels_last,fused")),
-    "torch.compile": Peer("torch", "torch", COMPILED, CONV_COMPILED),
-    "jax": Peer("jax", "jax", ("step,sync", "step"), ("step,shape", "step,shape,sync", "step,window")),
-    "jax scan": Peer("jax", "jax", ("scan", "scan,unroll"), ()),
-    "keras": Peer("keras", "keras", KERAS, KERAS),
+    "quernel fit": Peer("quernel", "quernel", ("fit",), ("fit",), ("fit",)),
+    "quernel train_on_batch": Peer("quernel", "quernel", *[("train_on_batch",)] * 3),
+    "quernel function": Peer("quernel", "quernel", *[("function",)] * 3),
+    "torch": Peer("torch", "torch", EAGER, ("foreach", "fused"), ("fused", "steps_first,fused")),
+    "torch channels_last": Peer("torch", "torch", (), ("channels_last,foreach", "channels_last,fused"), ()),
+    "torch.compile": Peer("torch", "torch", COMPILED, CONV_COMPILED, ("compile,fused", "steps_first,compile,fused")),
+    "jax": Peer("jax", "jax", ("step,sync", "step"), ("step,shape", "step,shape,sync", "step,window"), ("step",)),
+    "jax scan": Peer("jax", "jax", ("scan", "scan,unroll"), (), ()),
+    "keras": Peer("keras", "keras", KERAS, KERAS, ("nojit,single", "jit,single")),
 }
 
 

@@ -1,9 +1,10 @@
-"""The seven models of the bench: layers, data, initial weights, and a plain NumPy forward pass as referee.
+"""The models of the bench: layers, data and initial weights; referee.py has a plain NumPy forward pass.
 
 Everything that the peers share is made here from one seed and given to each as arrays, so that all of them do the same
 training: same batches, same weights before the first step. Weights are in Keras's layout: (in, out), (kh, kw, in, out).
 """
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,37 @@ class Conv(NamedTuple):
 
 class Pool(NamedTuple):
     """Maximum of 2 x 2 windows, stride 2."""
+
+
+class Stem(NamedTuple):
+    """A 3 x 3 convolution with "same" padding and no bias, batch normalization, relu."""
+
+    filters: int
+
+
+class Block(NamedTuple):
+    """A residual block: relu(norm(conv(relu(norm(conv(x))))) + x), 3 x 3 as in Stem; x through norm(1 x 1) where the
+    channels change.
+    """
+
+    filters: int
+
+
+class Mean(NamedTuple):
+    """(h, w, c) to c."""
+
+
+class Embed(NamedTuple):
+    """Whole numbers below `tokens` to rows of a table."""
+
+    tokens: int
+    units: int
+
+
+class LSTM(NamedTuple):
+    """A layer of LSTM cells that gives all steps."""
+
+    units: int
 
 
 class Flatten(NamedTuple):
@@ -48,7 +80,11 @@ class Model(NamedTuple):
 
     @property
     def has_conv(self):
-        return any(isinstance(layer, Conv) for layer in self.layers)
+        return any(isinstance(layer, (Conv, Stem)) for layer in self.layers)
+
+    @property
+    def has_tokens(self):
+        return isinstance(self.layers[0], Embed)
 
 
 def dense(units, *, last):
@@ -68,31 +104,85 @@ MODELS = (
     Model("cnn", "conv32-pool-conv64-pool-128-10", (28, 28, 1),
           (Conv(32), Pool(), Conv(64), Pool(), Flatten(), Dense(128, "relu"), Dense(10, "softmax")),
           "crossentropy", "adam", 1e-3, 100, 40),
+    Model("residual", "residual network of 3 blocks", (28, 28, 1),
+          (Stem(16), Block(16), Pool(), Block(32), Pool(), Block(64), Mean(), Dense(10, "softmax")),
+          "crossentropy", "adam", 1e-3, 64, 16),
 )  # fmt: skip
 MODELS = {model.name: model for model in MODELS}
 ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 
 
-def sequential(api, model):
-    """The network of a Model by Keras's names, which quernel shares; `api` is one of the two."""
-    layers = [api.layers.Input(model.shape)]
+NORM = {"momentum": 0.9, "epsilon": 1e-3}  # of batch normalization, in Keras's sense
+
+
+def network(api, model):
+    """(network, its layers that have weights, in the order of `make_arrays`), by Keras's names, which quernel shares."""
+    kinds, made = api.layers, []
+
+    def put(layer):
+        made.append(layer)
+        return layer
+
+    def conv(x, filters, size):
+        x = put(kinds.Conv2D(filters, size, padding="same", use_bias=False))(x)
+        return put(kinds.BatchNormalization(**NORM))(x)
+
+    inputs = x = kinds.Input(model.shape, dtype="int32" if model.has_tokens else "float32")
     for layer in model.layers:
         if isinstance(layer, Conv):
-            layers.append(api.layers.Conv2D(layer.filters, 3, activation="relu"))
+            x = put(kinds.Conv2D(layer.filters, 3, activation="relu"))(x)
+        elif isinstance(layer, Stem):
+            x = kinds.ReLU()(conv(x, layer.filters, 3))
+        elif isinstance(layer, Block):
+            y = conv(kinds.ReLU()(conv(x, layer.filters, 3)), layer.filters, 3)
+            skip = x if x.shape[-1] == layer.filters else conv(x, layer.filters, 1)
+            x = kinds.ReLU()(kinds.Add()([y, skip]))
         elif isinstance(layer, Pool):
-            layers.append(api.layers.MaxPooling2D(2))
+            x = kinds.MaxPooling2D(2)(x)
+        elif isinstance(layer, Mean):
+            x = kinds.GlobalAveragePooling2D()(x)
         elif isinstance(layer, Flatten):
-            layers.append(api.layers.Flatten())
+            x = kinds.Flatten()(x)
+        elif isinstance(layer, Embed):
+            x = put(kinds.Embedding(layer.tokens, layer.units))(x)
+        elif isinstance(layer, LSTM):
+            x = put(kinds.LSTM(layer.units, return_sequences=True))(x)
         else:
-            layers.append(api.layers.Dense(layer.units, activation=layer.activation))
-    return api.Sequential(layers)
+            x = put(kinds.Dense(layer.units, activation=layer.activation))(x)
+    return api.Model(inputs, x), made
+
+
+def get_weights(made):
+    """The weights of layers, in order."""
+    return [w for layer in made for w in layer.get_weights()]
+
+
+def set_weights(made, weights):
+    weights = iter(weights)
+    for layer in made:
+        layer.set_weights([next(weights) for _ in layer.weights])
+
+
+def text(n):
+    """The first n characters of the Python standard library's own source files, as numbers below 96."""
+    codes = np.zeros(256, "int32")  # 0: what has no number of its own
+    codes[10], codes[32:127] = 95, np.arange(95)
+    found = b""
+    for path in sorted(Path(json.__file__).parents[1].glob("*.py")):
+        found += path.read_bytes()
+        if len(found) >= n:
+            return codes[np.frombuffer(found[:n], "uint8")]
+    raise SystemExit(f"expected {n} characters of Python files beside {json.__file__}, found {len(found)}")
 
 
 def make_arrays(model):
     """(x, y, weights): the samples of an epoch and the initial weights, Glorot uniform with zero biases, float32."""
     rng = np.random.default_rng(1234)
     n = model.batch * model.batches
-    if model.shape[0] in (784, 28):
+    if model.has_tokens:
+        tokens = text(n * model.shape[0] + 1)
+        x, y = (tokens[i : i + n * model.shape[0]].reshape(n, -1) for i in (0, 1))
+    elif model.shape[0] in (784, 28):
         with np.load(DIGITS) as file:
             chosen = rng.permutation(len(file["images"]))[:n]
             images, labels = file["images"][chosen], file["labels"][chosen]
@@ -104,49 +194,52 @@ def make_arrays(model):
         noise = rng.standard_normal(n, dtype="float32")  # keeps the gradients from dying out
         y = {"mse": (score + noise)[:, None], "bce": (score + 2 * noise > 0)[:, None].astype("float32"),
              "crossentropy": (score + noise > 0).astype("int32")}[model.loss]  # fmt: skip
-    weights, shape = [], model.shape
+    shape, weights = model.shape, []
     for layer in model.layers:
-        if isinstance(layer, (Conv, Dense)):
-            kernel = (3, 3, shape[-1], layer.filters) if isinstance(layer, Conv) else (shape[-1], layer.units)
-            limit = np.sqrt(6 / (np.prod(kernel[:-2]) * (kernel[-2] + kernel[-1])))
-            weights.append(rng.uniform(-limit, limit, kernel).astype("float32"))
-            weights.append(np.zeros(kernel[-1], "float32"))
+        weights += initial(layer, shape, rng)
         shape = shape_after(layer, shape)
     return x, y, weights
+
+
+def initial(layer, shape, rng):
+    """The weights of a layer on samples of a shape: Glorot uniform, zero biases, statistics of nothing seen."""
+
+    def glorot(*kernel):
+        limit = np.sqrt(6 / (np.prod(kernel[:-2]) * (kernel[-2] + kernel[-1])))
+        return rng.uniform(-limit, limit, kernel).astype("float32")
+
+    def constants(n, *values):
+        return [np.full(n, value, "float32") for value in values]
+
+    c, n = shape[-1], layer[-1] if isinstance(layer, (Embed, LSTM)) else layer[0] if layer else 0
+    if isinstance(layer, Conv):
+        return [glorot(3, 3, c, n), *constants(n, 0)]
+    if isinstance(layer, Dense):
+        return [glorot(c, n), *constants(n, 0)]
+    if isinstance(layer, Stem):
+        return [glorot(3, 3, c, n), *constants(n, 1, 0, 0, 1)]
+    if isinstance(layer, Block):
+        kernels = [(3, 3, c, n), (3, 3, n, n)] + [(1, 1, c, n)] * (c != n)
+        return [w for kernel in kernels for w in (glorot(*kernel), *constants(n, 1, 0, 0, 1))]
+    if isinstance(layer, Embed):
+        return [rng.uniform(-0.05, 0.05, layer).astype("float32")]
+    if isinstance(layer, LSTM):
+        return [glorot(c, 4 * n), glorot(n, 4 * n), *constants(4 * n, 0)]
+    return []
 
 
 def shape_after(layer, shape):
     """The shape of a sample behind the layer."""
     if isinstance(layer, Conv):
         return (shape[0] - 2, shape[1] - 2, layer.filters)
+    if isinstance(layer, (Stem, Block)):
+        return (*shape[:2], layer.filters)
     if isinstance(layer, Pool):
         return (shape[0] // 2, shape[1] // 2, shape[2])
-    return (int(np.prod(shape)),) if isinstance(layer, Flatten) else (layer.units,)
-
-
-def referee(model, x, y, weights, samples=256):
-    """The mean loss of the first samples, computed in float64 from the weights alone."""
-    x, y = x[:samples].astype("float64"), y[:samples]
-    target = y.astype("float64")
-    weights = iter([w.astype("float64") for w in weights])
-    for layer in model.layers:
-        if isinstance(layer, Conv):
-            windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))  # n h w c kh kw
-            x = np.maximum(np.einsum("nhwcij,ijco->nhwo", windows, next(weights), optimize=True) + next(weights), 0)
-        elif isinstance(layer, Pool):
-            h, w = x.shape[1] // 2, x.shape[2] // 2
-            x = x[:, : 2 * h, : 2 * w].reshape(len(x), h, 2, w, 2, -1).max(axis=(2, 4))
-        elif isinstance(layer, Flatten):
-            x = x.reshape(len(x), -1)
-        else:
-            x = x @ next(weights) + next(weights)
-            if layer.activation == "relu":
-                x = np.maximum(x, 0)
-            elif layer.activation == "sigmoid" and model.loss != "bce":
-                x = 1 / (1 + np.exp(-x))
-    if model.loss == "mse":
-        return float(np.mean((x - target) ** 2))
-    if model.loss == "bce":
-        return float(np.mean(np.logaddexp(0, x) - x * target))
-    top = x.max(axis=1, keepdims=True)
-    return float(np.mean(np.log(np.exp(x - top).sum(axis=1)) + top[:, 0] - x[np.arange(len(y)), y]))
+    if isinstance(layer, Flatten):
+        return (int(np.prod(shape)),)
+    if isinstance(layer, Mean):
+        return (shape[-1],)
+    if isinstance(layer, Embed):
+        return (*shape, layer.units)
+    return (*shape[:-1], layer.units)

@@ -11,20 +11,75 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from models import ADAM, Conv, Flatten, Pool
+from models import ADAM, LSTM, NORM, Block, Conv, Embed, Flatten, Mean, Pool, Stem
+
+
+class Weights:
+    """The weights in order; `new` is what a training step makes of the moving statistics: {position: array}."""
+
+    def __init__(self, arrays, training):
+        self.arrays, self.training, self.position, self.new = arrays, training, 0, {}
+
+    def __next__(self):
+        self.position += 1
+        return self.arrays[self.position - 1]
+
+
+def conv(x, kernel, padding):
+    return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def conv_norm(x, weights):
+    x = conv(x, next(weights), "SAME")
+    gamma, beta, mean, variance = (next(weights) for _ in range(4))
+    if weights.training:
+        keep, at = NORM["momentum"], weights.position
+        batch_mean, batch_variance = jnp.mean(x, (0, 1, 2)), jnp.var(x, (0, 1, 2))
+        weights.new[at - 2] = keep * mean + (1 - keep) * batch_mean
+        weights.new[at - 1] = keep * variance + (1 - keep) * batch_variance
+        mean, variance = batch_mean, batch_variance
+    return (x - mean) * lax.rsqrt(variance + NORM["epsilon"]) * gamma + beta
+
+
+def block(x, layer, weights):
+    y = conv_norm(jax.nn.relu(conv_norm(x, weights)), weights)
+    return jax.nn.relu(y + (x if x.shape[-1] == layer.filters else conv_norm(x, weights)))
+
+
+def lstm(x, weights):
+    kernel, recurrent, bias = next(weights), next(weights), next(weights)
+    zeros = jnp.zeros((len(x), len(recurrent)))
+
+    def cell(state, z):
+        h, c = state
+        i, f, g, o = jnp.split(z + h @ recurrent, 4, axis=1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    projected = (x @ kernel + bias).swapaxes(0, 1)  # of all steps as one product
+    return lax.scan(cell, (zeros, zeros), projected)[1].swapaxes(0, 1)
 
 
 def forward(model, pool, weights, x):
-    """The logits, or the outputs where the loss takes those."""
-    weights = iter(weights)
+    """The logits, or the outputs where the loss takes those; weights: Weights."""
     for layer in model.layers:
         if isinstance(layer, Conv):
-            x = lax.conv_general_dilated(x, next(weights), (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-            x = jax.nn.relu(x + next(weights))
+            x = jax.nn.relu(conv(x, next(weights), "VALID") + next(weights))
+        elif isinstance(layer, Stem):
+            x = jax.nn.relu(conv_norm(x, weights))
+        elif isinstance(layer, Block):
+            x = block(x, layer, weights)
         elif isinstance(layer, Pool):
             x = pool(x)
+        elif isinstance(layer, Mean):
+            x = jnp.mean(x, (1, 2))
         elif isinstance(layer, Flatten):
             x = x.reshape(len(x), -1)
+        elif isinstance(layer, Embed):
+            x = next(weights)[x]
+        elif isinstance(layer, LSTM):
+            x = lstm(x, weights)
         else:
             x = x @ next(weights) + next(weights)
             if layer.activation == "relu":
@@ -43,19 +98,23 @@ def pool_by_shape(x):
     return x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
 
 
-def loss_of(model, pool, weights, x, y):
+def loss_of(model, pool, arrays, x, y):
+    """(the loss, the new moving statistics)."""
+    weights = Weights(arrays, training=True)
     z = forward(model, pool, weights, x)
     if model.loss == "mse":
-        return jnp.mean((z - y) ** 2)
-    if model.loss == "bce":
-        return jnp.mean(jnp.logaddexp(0, z) - z * y)
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], axis=1))
+        loss = jnp.mean((z - y) ** 2)
+    elif model.loss == "bce":
+        loss = jnp.mean(jnp.logaddexp(0, z) - z * y)
+    else:
+        loss = -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(z), y[..., None], axis=-1))
+    return loss, weights.new
 
 
 def step(model, pool, state, x, y):
     """state: (weights,) for SGD, (weights, m, v, t) for Adam."""
     weights = state[0]
-    gradients = jax.grad(functools.partial(loss_of, model, pool))(weights, x, y)
+    gradients, statistics = jax.grad(functools.partial(loss_of, model, pool), has_aux=True)(weights, x, y)
     if model.optimizer == "sgd":
         return ([w - model.rate * g for w, g in zip(weights, gradients)],)
     _, m, v, t = state
@@ -64,7 +123,8 @@ def step(model, pool, state, x, y):
     rate = model.rate * jnp.sqrt(1 - b2**t) / (1 - b1**t)
     m = [a + (1 - b1) * (g - a) for a, g in zip(m, gradients)]
     v = [a + (1 - b2) * (g * g - a) for a, g in zip(v, gradients)]
-    return [w - rate * a / (jnp.sqrt(b) + epsilon) for w, a, b in zip(weights, m, v)], m, v, t
+    weights = [w - rate * a / (jnp.sqrt(b) + epsilon) for w, a, b in zip(weights, m, v)]
+    return [statistics.get(i, w) for i, w in enumerate(weights)], m, v, t
 
 
 class Peer:
@@ -118,5 +178,8 @@ class Peer:
         return [np.asarray(w) for w in self.state[0]]
 
     def predictor(self):
-        call, weights = jax.jit(functools.partial(forward, self.model, self.pool)), self.state[0]
+        def outputs(weights, x):
+            return forward(self.model, self.pool, Weights(weights, training=False), x)
+
+        call, weights = jax.jit(outputs), self.state[0]
         return lambda row: np.asarray(call(weights, row))

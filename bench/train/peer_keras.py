@@ -8,7 +8,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras
 import numpy as np
 import tensorflow as tf
-from models import ADAM, sequential
+from models import ADAM, get_weights, network, set_weights
 
 
 class Peer:
@@ -20,7 +20,7 @@ class Peer:
         self.version = f"keras {keras.__version__} on tensorflow {tf.__version__}"
         self.model, self.x, self.y, self.weights = model, x, y, weights
         words = variant.split(",")
-        self.network = sequential(keras, model)
+        self.network, self.made = network(keras, model)
         sgd = model.optimizer == "sgd"
         self.optimizer = keras.optimizers.SGD(model.rate) if sgd else keras.optimizers.Adam(model.rate, **ADAM)
         loss = {"mse": "mse", "bce": "binary_crossentropy", "crossentropy": "sparse_categorical_crossentropy"}[
@@ -37,13 +37,13 @@ class Peer:
         self.train(1)
 
     def reset(self):
-        self.network.set_weights(self.weights)
+        set_weights(self.made, self.weights)
         for variable in self.optimizer.variables:
             if variable is not self.optimizer._learning_rate:
                 variable.assign(np.zeros(variable.shape, variable.dtype))
 
     def get_weights(self):
-        return self.network.get_weights()
+        return get_weights(self.made)
 
     def predictor(self):
         return self.network.predict_on_batch  # far quicker than predict for one row

@@ -4,20 +4,20 @@ The last is what fit's own cost is measured against: one native call for an epoc
 """
 
 import numpy as np
-from models import ADAM, sequential
+from models import ADAM, get_weights, network, set_weights
 
 import quernel as qn
 
 
 def build(model):
-    """The compiled model, without metrics beyond the loss."""
-    network = sequential(qn, model)
+    """(the compiled model, without metrics beyond the loss; its layers with weights)."""
+    net, made = network(qn, model)
     sgd = model.optimizer == "sgd"
     optimizer = qn.optimizers.SGD(model.rate) if sgd else qn.optimizers.Adam(model.rate, **ADAM)
     losses = {"mse": qn.losses.MeanSquaredError, "bce": qn.losses.BinaryCrossentropy,
               "crossentropy": qn.losses.SparseCategoricalCrossentropy}  # fmt: skip
-    network.compile(optimizer, losses[model.loss]())
-    return network
+    net.compile(optimizer, losses[model.loss]())
+    return net, made
 
 
 class Peer:
@@ -29,7 +29,7 @@ class Peer:
         self.model, self.x, self.y, self.weights, self.variant = model, x, y, weights, variant
         size = model.batch
         self.batches = [(x[i : i + size], y[i : i + size]) for i in range(0, len(x), size)]
-        self.network = build(model)
+        self.network, self.made = build(model)
         if variant == "function":
             self.step = qn.function(self.by_hand)
         if variant == "plan":
@@ -75,14 +75,14 @@ class Peer:
                 self.network.train_on_batch(x, y) if self.variant == "train_on_batch" else self.step(x, y)
 
     def reset(self):
-        self.network.set_weights(self.weights)
+        set_weights(self.made, self.weights)
         optimizer = self.network.optimizer
         for variable in optimizer.variables:
             if variable is not optimizer.learning_rate:
                 variable.assign(np.zeros(variable.shape, variable.dtype))
 
     def get_weights(self):
-        return self.network.get_weights()
+        return get_weights(self.made)
 
     def predictor(self):
         return lambda row: self.network.predict(row, verbose=0)

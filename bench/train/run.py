@@ -1,4 +1,4 @@
-"""Whole training steps: quernel beside PyTorch, JAX and Keras, seven models, each peer in a process of its own.
+"""Whole training steps: quernel beside PyTorch, JAX and Keras, the models of models.py, each peer in a process of its own.
 
     python bench/train/run.py [--models linear,tiny] [--peers "quernel fit,torch"] [--rounds 7] [--threads 2]
         [--python jax=/path/to/python ...] [--json FILE] [--markdown README.md] [--load FILE]
