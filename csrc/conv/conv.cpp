@@ -18,6 +18,7 @@ bool conv_forward_prepare(Call& call) {
     const View &x = call.in[0], &w = call.in[1], &b = call.in[2], &y = call.out[0];
     Conv v;
     if (!parse(call, x, y, w, v)) return false;
+    for (Axis& a : v.axis) a.out = a.live;
     if (!b.absent() && (b.rank != 1 || b.shape[0] != v.o * v.groups || b.dtype != F32))
         return refuse(call, "expected a float32 bias of one value a filter");
     Gather& g = call.as<Gather>();
@@ -60,6 +61,8 @@ bool conv_dx_prepare(Call& call) {
         g.taps[d] = v.axis[d].taps;
         g.w += (g.taps[d] - 1) * g.w_tap[d];
         g.w_tap[d] = -g.w_tap[d];
+        g.rim = g.rim || v.axis[d].live < v.axis[d].out;
+        v.axis[d].out = v.axis[d].live;
     }
     g.lines = lines_of_dx;
     call.flops = products(v, v.axis);

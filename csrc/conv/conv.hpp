@@ -7,7 +7,9 @@
 // t and p run over kernel taps and positions; a tap outside the input is absent from the sum: it is not a product with
 // zero. int attributes: rank, groups, activation, then for each dimension strides, then dilations, then the padding
 // `low` before the first element (the end needs none: taps are clipped). Any strides of memory on both sides; sizes may
-// be zero.
+// be zero. A plan may append, for each dimension, the number `live` of positions from the first that matter, where a
+// pool drops the last ones: forward need not write y beyond them, and dx and dw are promised that dy is +0 there
+// (rim.hpp says why leaving these terms out keeps the bits).
 //
 // Order of operations (docs/numerics.md): every output is one chain of fused multiply-adds, broken every 512 logical
 // terms, counted before clipping, block sums added in order:
@@ -27,6 +29,7 @@ constexpr int SPATIAL = 3;  // dimensions; fewer are filled up in front with siz
 
 struct Axis {
     int64_t in, out, taps, stride, dilation, low;
+    int64_t live;  // positions of `out` that matter, at most all
 };
 
 struct Conv {
@@ -78,6 +81,7 @@ struct Gather {
     int64_t packed, room, line_room;  // scratch: bytes of packed weights, bytes a rank, where its lists start
     int64_t panel;                    // columns of a panel of packed weights
     bool narrow;                      // goes the way of narrow.hpp
+    bool rim;                         // dx: dy is +0 beyond `live` of some axis
 };
 void plan(Call& call, Gather& g);
 void run(const Gather& g, const Team& team, char* scratch);

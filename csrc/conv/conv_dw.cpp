@@ -4,6 +4,7 @@
 // Positions pass in chunks of CHUNK logical terms. A panel of dy is packed for the chunk and stays in L1 while the rows
 // of dw pass; the chain of each sum rests in `chains` between the chunks of one block of 512, the sum of blocks in
 // `sums`.
+#include "conv/rim.hpp"
 #include "conv/thin.hpp"
 
 namespace quernel {
@@ -22,6 +23,7 @@ struct Weights {
     int64_t positions;  // of one image
     bool images_inside;
     bool in_place;     // dy is read where it lies: one panel, positions evenly spaced in the order of the sum
+    bool rim;          // dy is +0 beyond `live` of some axis
     int64_t row_room;  // rows of dw a rank holds, at most
     int64_t room;
 };
@@ -39,9 +41,10 @@ struct Strip {
 
 struct Worker {
     const Weights& s;
-    float* panel;   // CHUNK x width of dy, unless that is read in place
-    float* sums;    // rows x PANEL
-    float* chains;  // rows x PANEL
+    int64_t live[SPATIAL];  // positions that matter; those beyond have dy = +0
+    float* panel;           // CHUNK x width of dy, unless that is read in place
+    float* sums;            // rows x PANEL
+    float* chains;          // rows x PANEL
     Tap* taps;
 
     // Whether all taps along the last axis meet all positions and their channels are evenly spaced rows of x.
@@ -49,7 +52,7 @@ struct Worker {
         const Axis& a = s.v.axis[2];
         for (int64_t t = 0; t < a.taps; ++t) {
             const Range r = valid(a, t);
-            if (r.begin != 0 || r.end != a.out) return false;
+            if (r.begin != 0 || r.end < live[2]) return false;
         }
         return s.v.c == 1 || a.dilation * s.x.at[2] == s.v.c * s.x.c;
     }
@@ -116,6 +119,7 @@ struct Worker {
         ptrdiff_t step[SPATIAL];
         for (int d = 0; d < SPATIAL; ++d) {
             r[d] = valid(a[d], strip.tap[d]);
+            if (r[d].end > live[d]) r[d].end = live[d];
             x += (strip.tap[d] * a[d].dilation - a[d].low) * s.x.at[d];
             step[d] = a[d].stride * s.x.at[d];
         }
@@ -206,7 +210,10 @@ bool conv_dw_prepare(Call& call) {
                  s.dy.at[2] > 0 && (a[1].out == 1 || s.dy.at[1] == a[2].out * s.dy.at[2]) &&
                  (a[0].out == 1 || s.dy.at[0] == a[1].out * a[2].out * s.dy.at[2]) &&
                  (s.v.n == 1 || s.dy.n == s.positions * s.dy.at[2]);
-    call.flops = 2.0 * s.v.n * s.positions * s.v.taps * s.v.c * s.v.o * s.v.groups;
+    int64_t live = 1;
+    for (int d = 0; d < SPATIAL; ++d) live *= a[d].live;
+    s.rim = live < s.positions;
+    call.flops = 2.0 * s.v.n * live * s.v.taps * s.v.c * s.v.o * s.v.groups;
     call.bytes = 4.0 * (x.size() + dy.size() + dw.size());
     way.is_thin = !s.images_inside && plan_thin(call, x, dy, dw, s.v, way.thin);
     if (way.is_thin) return true;
@@ -228,8 +235,8 @@ void conv_dw_run(const Call& call, const Team& team, char* scratch) {
     char* room = scratch + team.rank * s.room;
     float* const sums = reinterpret_cast<float*>(scratch + call.ranks * s.room);
     float* const chains = sums + s.row_room * PANEL;
-    const Worker worker{s, reinterpret_cast<float*>(room), sums, chains,
-                        reinterpret_cast<Tap*>(room + align64(CHUNK * PANEL * 4))};
+    Worker worker{s,    {},     reinterpret_cast<float*>(room),
+                  sums, chains, reinterpret_cast<Tap*>(room + align64(CHUNK * PANEL * 4))};
     const auto each = [&](auto body) {  // (group, first filter, its width, rows of dw in the panel, first row of sums)
         for (int64_t i = mine.begin; i < mine.end;) {
             const int64_t panel = i / height, begin = i - panel * height;
@@ -241,13 +248,25 @@ void conv_dw_run(const Call& call, const Team& team, char* scratch) {
     };
     if (!total)
         for (int64_t i = mine.begin * PANEL; i < mine.end * PANEL; ++i) sums[i] = 0;
-    for (int64_t k0 = 0; k0 < total; k0 += CHUNK) {
-        const int64_t k1 = k0 + CHUNK < total ? k0 + CHUNK : total;
-        each([&](int64_t group, int64_t o, int64_t width, int64_t begin, int64_t end, int64_t at) {
-            if (!s.in_place) worker.pack(k0, k1, group * s.v.o + o, width);
-            worker.add(group, begin, end, k0, k1, width, sums + at, chains + at);
-        });
-    }
+    const auto add = [&](bool live) {
+        for (int d = 0; d < SPATIAL; ++d) worker.live[d] = live ? s.v.axis[d].live : s.v.axis[d].out;
+        for (int64_t k0 = 0; k0 < total; k0 += CHUNK) {
+            const int64_t k1 = k0 + CHUNK < total ? k0 + CHUNK : total;
+            each([&](int64_t group, int64_t o, int64_t width, int64_t begin, int64_t end, int64_t at) {
+                if (!s.in_place) worker.pack(k0, k1, group * s.v.o + o, width);
+                worker.add(group, begin, end, k0, k1, width, sums + at, chains + at);
+            });
+        }
+    };
+    const Range images{0, s.v.n}, rows{0, s.v.axis[1].in};
+    const bool live = s.rim && rim_holds(s.x, s.v.axis, images, rows, s.v.groups * s.v.c, all_finite);
+    add(live);
+    bool lost = false;
+    each([&](int64_t, int64_t, int64_t width, int64_t begin, int64_t end, int64_t at) {
+        for (int64_t row = 0; live && row < end - begin; ++row)
+            lost = lost || !no_negative_zero(sums + at + row * PANEL, width, 1);
+    });
+    if (lost) add(false);
     each([&](int64_t group, int64_t o, int64_t width, int64_t begin, int64_t end, int64_t at) {
         worker.store(group, begin, end, o, width, sums + at);
     });

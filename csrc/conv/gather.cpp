@@ -1,6 +1,7 @@
 // The loops that conv_forward and conv_dx share: packed weights, regions of positions that meet the same taps, tiles of
 // dot.
 #include "conv/narrow.hpp"
+#include "conv/rim.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -189,18 +190,66 @@ void plan(Call& call, Gather& g) {
     call.scratch = g.packed + call.ranks * g.room;
 }
 
+namespace {
+
+// A rank's part of the positions: images are shared out whole where there are enough of them, else rows of images.
+struct Share {
+    bool whole;
+    int64_t h;
+    Range mine;
+    Share(const Gather& g, const Team& team)
+        : whole(g.n >= 4 * team.size), h(g.size[1]), mine(split(whole ? g.n : g.n * h, team)) {}
+
+    // body(first image, end, first row, end): all of several images, or rows of one.
+    template <class Body>
+    void each(Body body) const {
+        if (whole) return body(mine.begin, mine.end, 0, h);
+        for (int64_t i = h ? mine.begin / h : 0; i * h < mine.end; ++i)
+            body(i, i + 1, most(mine.begin - i * h, 0), mine.end - i * h < h ? mine.end - i * h : h);
+    }
+};
+
+void walk(const Gather& g, Worker& worker, const Share& share, Line* list, bool live) {
+    Line* lines[SPATIAL] = {list, nullptr, nullptr};
+    int64_t count[SPATIAL];
+    for (int d = 0; d < SPATIAL; ++d) {
+        Axis a = g.axis[d];
+        if (live) a.out = a.live;
+        count[d] = g.lines(a, lines[d]);
+        if (d + 1 < SPATIAL) lines[d + 1] = lines[d] + count[d];
+    }
+    share.each([&](int64_t begin, int64_t end, int64_t top, int64_t bottom) {
+        for (int64_t d = 0; d < count[0]; ++d)
+            for (int64_t r = 0, before = 0; r < count[1]; before += lines[1][r++].count) {
+                const Line row = part(lines[1][r], before, top, bottom);
+                if (row.count)
+                    for (int64_t c = 0; c < count[2]; ++c)
+                        worker.region(lines[0][d], row, lines[2][c], begin, end, share.whole);
+            }
+    });
+}
+
+// Whether a weight is no number: it makes products with 0 that are none.
+bool weights_finite(const Gather& g) {
+    for (int64_t group = 0; group < g.groups; ++group)
+        for (int64_t t = 0; t < g.taps[0] * g.taps[1] * g.taps[2]; ++t) {
+            const float* w = g.w + group * g.w_group + t / (g.taps[1] * g.taps[2]) * g.w_tap[0] +
+                             t / g.taps[2] % g.taps[1] * g.w_tap[1] + t % g.taps[2] * g.w_tap[2];
+            const bool rows = g.w_j == 1;
+            for (int64_t i = 0; i < (rows ? g.k : g.j); ++i)
+                if (!all_finite(w + i * (rows ? g.w_k : g.w_j), rows ? g.j : g.k, rows ? g.w_j : g.w_k)) return false;
+        }
+    return true;
+}
+
+}  // namespace
+
 void run(const Gather& g, const Team& team, char* scratch) {
     if (g.narrow) return run_narrow(g, team, scratch);
     const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2];
     float* weights = reinterpret_cast<float*>(scratch);
     char* room = scratch + g.packed + team.rank * g.room;
-    Line* lines[SPATIAL];
-    int64_t count[SPATIAL];
-    lines[0] = reinterpret_cast<Line*>(room);
-    for (int d = 0; d < SPATIAL; ++d) {
-        count[d] = g.lines(g.axis[d], lines[d]);
-        if (d + 1 < SPATIAL) lines[d + 1] = lines[d] + count[d];
-    }
+    Line* const lines = reinterpret_cast<Line*>(room);
     room += g.line_room;
     Tap* list = reinterpret_cast<Tap*>(room);
     room += align64(taps * (int64_t)(sizeof(Tap) + sizeof(Run)));
@@ -221,22 +270,15 @@ void run(const Gather& g, const Team& team, char* scratch) {
                   list,
                   reinterpret_cast<float*>(room)};
 
-    // Images are shared out whole where there are enough of them, else rows of images.
-    const bool whole = g.n >= 4 * team.size;
-    const int64_t h = g.size[1];
-    const Range mine = whole ? split(g.n, team) : split(g.n * h, team);
-    const int64_t first = whole || !h ? mine.begin : mine.begin / h,
-                  last = whole || !h ? mine.end : (mine.end + h - 1) / h;
-    for (int64_t i = first; i < last; i = whole ? last : i + 1) {
-        const int64_t top = whole ? 0 : most(mine.begin - i * h, 0), bottom = whole ? h : mine.end - i * h;
-        for (int64_t d = 0; d < count[0]; ++d)
-            for (int64_t r = 0, before = 0; r < count[1]; before += lines[1][r++].count) {
-                const Line row = part(lines[1][r], before, top, bottom);
-                if (row.count)
-                    for (int64_t c = 0; c < count[2]; ++c)
-                        worker.region(lines[0][d], row, lines[2][c], i, whole ? last : i + 1, whole);
-            }
-    }
+    const Share share(g, team);
+    const bool live = g.rim && weights_finite(g);
+    walk(g, worker, share, lines, live);
+    if (!live) return;
+    bool lost = false;
+    share.each([&](int64_t begin, int64_t end, int64_t top, int64_t bottom) {
+        lost = lost || !rim_holds(g.to, g.axis, {begin, end}, {top, bottom}, g.groups * g.j, no_negative_zero);
+    });
+    if (lost) walk(g, worker, share, lines, false);
 }
 
 }  // namespace QUERNEL_ISA

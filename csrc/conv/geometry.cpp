@@ -8,7 +8,8 @@ bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv, 
     if (call.n_ints < 3)
         return refuse(call, "expected attributes: rank, groups, activation, strides, dilations, padding");
     const int64_t rank = call.ints[0];
-    if (rank < 1 || rank > SPATIAL || call.n_ints != 3 + 3 * rank)
+    const bool lives = !depthwise && call.n_ints == 3 + 4 * rank;
+    if (rank < 1 || rank > SPATIAL || (call.n_ints != 3 + 3 * rank && !lives))
         return refuse(call, "expected 1 to 3 spatial dimensions");
     if (x.rank != rank + 2 || y.rank != rank + 2 || w.rank != rank + 2)
         return refuse(call, "expected images and kernel of %d dimensions", (int)rank + 2);
@@ -29,11 +30,17 @@ bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv, 
         const int64_t at = d - (SPATIAL - rank);
         Axis& a = conv.axis[d];
         if (at < 0) {
-            a = {1, 1, 1, 1, 1, 0};
+            a = {1, 1, 1, 1, 1, 0, 1};
             continue;
         }
-        a = {x.shape[at + 1],   y.shape[at + 1],          w.shape[at],
-             call.ints[3 + at], call.ints[3 + rank + at], call.ints[3 + 2 * rank + at]};
+        a = {x.shape[at + 1],
+             y.shape[at + 1],
+             w.shape[at],
+             call.ints[3 + at],
+             call.ints[3 + rank + at],
+             call.ints[3 + 2 * rank + at],
+             lives ? call.ints[3 + 3 * rank + at] : y.shape[at + 1]};
+        if (a.live < 0 || a.live > a.out) return refuse(call, "more positions matter than there are");
         if (a.stride < 1 || a.dilation < 1 || a.low < 0 || a.taps < 1)
             return refuse(call, "expected positive strides, dilations and taps");
         conv.taps *= a.taps;

@@ -1,6 +1,7 @@
 """Rewrites: calls of a program replaced by cheaper ones with the same bits. Each says why the bits cannot differ."""
 
 from .. import recording
+from .drops import rows_that_a_pool_drops
 from .recorder import MADE, OUTSIDE, Like, Op, Ref, Root, address_of, array_at, contiguous_strides
 from .trace import FLAGGING
 
@@ -85,7 +86,7 @@ def _value(program, ref):
     return array_at(owner, address_of(owner) + ref.offset, ref)
 
 
-REWRITES = [constant_calls, relu_before_pool]
+REWRITES = [constant_calls, relu_before_pool, rows_that_a_pool_drops]
 
 
 def _users(program):
