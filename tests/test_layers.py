@@ -36,6 +36,10 @@ EVERY = [
     (L.Activation, {"activation": "silu"}, (2, 3), (2, 3)),
     (L.ReLU, {"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.5}, (2, 3), (2, 3)),
     (L.Softmax, {"axis": 1}, (2, 3, 4), (2, 3, 4)),
+    (L.Masking, {"mask_value": 0.5}, (2, 3, 4), (2, 3, 4)),
+    (L.Permute, {"dims": (2, 1)}, (2, 3, 4), (2, 4, 3)),
+    (L.RepeatVector, {"n": 3}, (2, 4), (2, 3, 4)),
+    (L.TimeDistributed, {"layer": L.Dense(3)}, (2, 5, 4), (2, 5, 3)),
     (L.Rescaling, {"scale": 2.0, "offset": [0.5, 1.0, -1.0]}, (2, 3), (2, 3)),
     (L.Dropout, {"rate": 0.5, "noise_shape": (None, 1), "seed": 1}, (2, 3), (2, 3)),
 ]  # fmt: skip

@@ -86,6 +86,9 @@ class Softmax(Layer):
     Args:
         axis: the axis along which the output sums to 1.
 
+    `mask`, of the input's shape, or of its first axes as layers before hand it on, is False where an element takes no
+    part.
+
     Example:
         >>> import quernel as qn
         >>> qn.layers.Softmax()(qn.constant([[1.0, 1.0]])).numpy()
@@ -102,8 +105,18 @@ class Softmax(Layer):
     def call(self, inputs, mask=None):
         x = as_floats(inputs, self.compute_dtype)
         if mask is not None:
-            x = ops.where(mask, x, -1e9)
+            x = self._without(x, mask)
         return activations.softmax(x, axis=self.axis)
+
+    def _without(self, x, mask):
+        """x with what takes no part at -1e9. A mask of steps says nothing about sums within a step."""
+        missing = len(x.shape) - len(mask.shape)
+        axes = self.axis if isinstance(self.axis, (list, tuple)) else (self.axis,)
+        if missing and all(axis % len(x.shape) >= len(mask.shape) for axis in axes):
+            return x
+        for _ in range(missing):
+            mask = ops.expand_dims(mask, axis=-1)
+        return ops.where(mask, x, -1e9)
 
     def compute_output_shape(self, input_shape):
         return input_shape

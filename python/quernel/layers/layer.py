@@ -131,7 +131,8 @@ class Layer(State):
         self._first_argument = first.name if plain else None
         self._call_has_training_arg = "training" in signature.parameters
         self._call_has_mask_arg = "mask" in signature.parameters
-        self._supports_masking = type(self).compute_mask is not Layer.compute_mask
+        self._makes_masks = type(self).compute_mask is not Layer.compute_mask
+        self._supports_masking = self._makes_masks
         self._convert_input_args = True
         self._allow_non_tensor_positional_args = False
 
@@ -313,7 +314,7 @@ class Layer(State):
                     if is_tensor(output):
                         loss = self.activity_regularizer(output)
                         self.add_loss(loss / max(output.shape[0], 1) if output.shape else loss)  # the mean over samples
-            if masks is not None:
+            if masks is not None or (self._makes_masks and self._supports_masking):
                 self._set_masks(call, outputs, masks)
         finally:
             context.training = inherited

@@ -1,10 +1,11 @@
-"""Flatten and Reshape: the same numbers in another shape, without a copy."""
+"""Flatten, Reshape, Permute and RepeatVector: the same numbers in another shape, without a copy."""
 
 import math
 
 from .. import ops
+from .input_spec import InputSpec
 from .layer import Layer
-from .parts import channels_last
+from .parts import channels_last, positive_int
 
 
 class Flatten(Layer):
@@ -82,6 +83,76 @@ class Reshape(Layer):
 
     def get_config(self):
         return {**super().get_config(), "target_shape": self.target_shape}
+
+
+class Permute(Layer):
+    """Reorders the axes of each sample: axis i of the output, from 1, is axis dims[i - 1] of the input.
+
+    Args:
+        dims: the numbers 1 to the number of axes without the first, in the new order.
+
+    Raises:
+        ValueError: dims is no such order.
+
+    Example:
+        >>> import quernel as qn
+        >>> qn.layers.Permute((2, 1))(qn.ones((5, 3, 4))).shape
+        (5, 4, 3)
+    """
+
+    def __init__(self, dims, **kwargs):
+        super().__init__(**kwargs)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(
+                f"dims: expected the numbers from 1 to the number of axes in any order, received {self.dims}"
+            )
+        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
+
+    def call(self, inputs):
+        return ops.transpose(inputs, (0, *self.dims))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *(input_shape[d] for d in self.dims))
+
+    def compute_output_spec(self, inputs):
+        return _same_dtype(self.compute_output_shape(inputs.shape), inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "dims": self.dims}
+
+
+class RepeatVector(Layer):
+    """Repeats each sample n times: (batch, features) -> (batch, n, features).
+
+    Args:
+        n: how many times.
+
+    Raises:
+        ValueError: n is no positive int.
+
+    Example:
+        >>> import quernel as qn
+        >>> qn.layers.RepeatVector(2)(qn.constant([[1.0, 2.0]])).numpy().tolist()
+        [[[1.0, 2.0], [1.0, 2.0]]]
+    """
+
+    def __init__(self, n, **kwargs):
+        super().__init__(**kwargs)
+        self.n = positive_int(n, "n")
+        self.input_spec = InputSpec(ndim=2)
+
+    def call(self, inputs):
+        return ops.broadcast_to(ops.expand_dims(inputs, axis=1), self.compute_output_shape(inputs.shape))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.n, input_shape[1])
+
+    def compute_output_spec(self, inputs):
+        return _same_dtype(self.compute_output_shape(inputs.shape), inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "n": self.n}
 
 
 def _reshape(inputs, shape):

@@ -97,7 +97,7 @@ class Sequential(Model):
                 raise ValueError(f"Sequential {self.name!r}: build: expected an input shape, received None")
             if not tree.is_shape(input_shape):
                 return  # a structure of inputs: the layers are called one by one
-            self._stack.insert(0, InputLayer(batch_shape=input_shape, dtype=self._stack[0].compute_dtype))
+            self._stack.insert(0, InputLayer(batch_shape=input_shape, dtype=self._stack[0].input_dtype))
             self._tracker.layers[:] = self._stack
         elif input_shape is not None and tuple(input_shape) != self._stack[0].batch_shape:
             raise ValueError(

@@ -1,0 +1,254 @@
+"""Masks: who makes them, which layers pass them on, and that masked positions count nothing, as in Keras."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import quernel as qn
+
+L = qn.layers
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def mask_of(y):
+    mask = getattr(y, "_keras_mask", None)
+    return None if mask is None else mask.numpy()
+
+
+IDS = np.array([[3, 1, 0, 0], [2, 0, 4, 0]])
+KEPT = IDS != 0
+
+
+def test_embedding():
+    layer = L.Embedding(5, 3, name="e")
+    y = layer(IDS)
+    (table,) = layer.get_weights()
+    np.testing.assert_array_equal(y.numpy(), table[IDS])
+    assert [v.path for v in layer.weights] == ["e/embeddings"] and table.shape == (5, 3)
+    assert np.abs(table).max() <= 0.05 and mask_of(y) is None and layer.compute_mask(IDS) is None
+    for kind in ("int32", "int64", "uint8", "float32"):
+        np.testing.assert_array_equal(layer(IDS.astype(kind)).numpy(), table[IDS])
+    assert layer(np.zeros((2, 0), "int32")).shape == (2, 0, 3) and layer(np.int32(3)).shape == (3,)
+    given = L.Embedding(5, 3, weights=table)
+    assert given.built
+    np.testing.assert_array_equal(given(IDS).numpy(), y.numpy())
+    np.testing.assert_array_equal(L.Embedding(5, 3, weights=[table])(IDS).numpy(), y.numpy())
+    with pytest.warns(UserWarning, match="input_length is not needed"):
+        L.Embedding(5, 3, input_length=4)
+    for bad in (0, -1, 2.5, True):
+        with pytest.raises(ValueError, match="input_dim: expected an int of at least 1"):
+            L.Embedding(bad, 3)
+    with pytest.raises(ValueError, match=r"expected shape \(5, 3\)"):
+        L.Embedding(5, 3, weights=table[:4])
+
+
+def test_embedding_gradients_add_up_where_ids_repeat():
+    layer = L.Embedding(5, 2, embeddings_regularizer=qn.regularizers.L2(0.5), embeddings_constraint="non_neg")
+    with qn.GradientTape() as tape:
+        y = layer(np.array([[1, 1, 3]])) * qn.constant([[[1.0], [2.0], [4.0]]])
+        loss = qn.ops.sum(y)
+    assert tape.gradient(loss, layer.embeddings).numpy().tolist() == [[0, 0], [3, 3], [0, 0], [4, 4], [0, 0]]
+    assert len(layer.losses) == 1 and layer.embeddings.constraint is not None
+
+
+def test_a_sequential_gets_ids_as_integers():
+    model = qn.Sequential([L.Embedding(20_000_000, 1, embeddings_initializer="zeros"), L.Flatten()])
+    model.build((None, 2))
+    model.layers[0].set_weights([(np.arange(20_000_000) - 16_777_216)[:, None]])
+    assert model(np.array([[16_777_217, 16_777_219]])).numpy().tolist() == [[1.0, 3.0]]  # no float32 holds these ids
+
+
+def test_masking():
+    x = np.array([[[1, 2], [0, 0], [0, 3]], [[0, 0], [np.nan, 0], [0, 0]]], "float32")
+    y = L.Masking()(x)
+    assert mask_of(y).tolist() == [[True, False, True], [False, True, False]]
+    np.testing.assert_array_equal(y.numpy(), x)
+    x[x == 0] = -1
+    y = L.Masking(mask_value=-1)(x)
+    assert mask_of(y).tolist() == [[True, False, True], [False, True, False]]
+    assert y.numpy()[0].tolist() == [[1, 2], [0, 0], [-1, 3]]
+    with pytest.raises(ValueError, match="mask_value: expected a number"):
+        L.Masking("0")
+
+
+def test_permute_and_repeat_vector():
+    x = normal(2, 3, 4, 5)
+    np.testing.assert_array_equal(L.Permute((3, 1, 2))(x).numpy(), x.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(L.RepeatVector(3)(x[:, 0, 0]).numpy(), np.repeat(x[:, None, 0, 0], 3, axis=1))
+    for dims in ((0, 1), (1, 3), (2, 2)):
+        with pytest.raises(ValueError, match="dims: expected the numbers from 1"):
+            L.Permute(dims)
+    with pytest.raises(ValueError, match="n: expected an int of at least 1"):
+        L.RepeatVector(0)
+    with pytest.raises(ValueError, match="ndim=2"):
+        L.RepeatVector(2)(x)
+
+
+def test_time_distributed_is_the_layer_at_every_step():
+    x = normal(2, 4, 5, 3)
+    for inner in (L.Dense(6, activation="relu"), L.Conv1D(2, 2) if hasattr(L, "Conv1D") else L.Flatten()):
+        layer = L.TimeDistributed(inner, name="td")
+        y = layer(x)
+        for t in range(4):
+            np.testing.assert_array_equal(y.numpy()[:, t], inner(x[:, t]).numpy())
+        assert layer(x[:, :0]).shape == (2, 0, *y.shape[2:])
+    assert [v.path for v in L.TimeDistributed(L.Dense(2, name="d"), name="t").weights] == []
+    layer = L.TimeDistributed(L.Dense(2, name="d"), name="t")
+    layer(x)
+    assert [v.path for v in layer.weights] == ["t/d/kernel", "t/d/bias"]
+    with pytest.raises(ValueError, match="layer: expected a Layer"):
+        L.TimeDistributed("dense")
+    with pytest.raises(ValueError, match="at least 3 axes"):
+        L.TimeDistributed(L.Dense(2))(normal(2, 3))
+    with pytest.raises(ValueError, match=r"mask: expected shape \(2, 4\)"):
+        layer(x, mask=qn.constant(np.ones((2, 3), bool)))
+
+
+def test_time_distributed_goes_step_by_step_where_samples_meet():
+    x = normal(3, 4, 2)
+    inner = L.BatchNormalization(momentum=0.5)
+    y = L.TimeDistributed(inner)(x, training=True).numpy()
+    alone = L.BatchNormalization(momentum=0.5)
+    for t in range(4):
+        np.testing.assert_array_equal(y[:, t], alone(x[:, t], training=True).numpy())
+    np.testing.assert_array_equal(inner.moving_mean.numpy(), alone.moving_mean.numpy())
+
+    class Centered(L.Layer):
+        def call(self, x):
+            return x - qn.ops.mean(x, axis=0, keepdims=True)
+
+    y = L.TimeDistributed(Centered())(x).numpy()
+    np.testing.assert_allclose(y, x - x.mean(0, keepdims=True), atol=1e-6)
+
+
+def test_time_distributed_hands_each_step_its_mask():
+    class Seen(L.Layer):
+        def __init__(self):
+            super().__init__()
+            self.supports_masking = True
+            self.seen = []
+
+        def call(self, x, mask=None):
+            self.seen.append(mask)
+            return x * 1
+
+    inner = Seen()
+    y = L.TimeDistributed(inner)(L.Masking()(np.eye(3, dtype="float32")[None] * [[[1], [0], [1]]]))
+    assert [m.numpy().tolist() for m in inner.seen] == [[True], [False], [True]]
+    assert mask_of(y).tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [L.Dense(2), L.Dropout(0.5), L.Activation("relu"), L.ReLU(), L.Softmax(), L.BatchNormalization(), L.Rescaling(2.0),
+     L.TimeDistributed(L.Dense(2))],
+    ids=lambda layer: type(layer).__name__,
+)  # fmt: skip
+def test_these_layers_pass_a_mask_on(layer):
+    y = layer(L.Embedding(5, 3, mask_zero=True)(IDS), training=True)
+    assert mask_of(y).tolist() == KEPT.tolist()
+
+
+def test_softmax_leaves_masked_steps_out_of_sums_over_steps_only():
+    x = with_mask(normal(2, 3, 4), [[True, False, True], [True, True, True]])
+    np.testing.assert_array_equal(L.Softmax()(x).numpy(), L.Softmax()(x.numpy()).numpy())
+    y = L.Softmax(axis=1)(x).numpy()
+    assert not y[0, 1].any()
+    np.testing.assert_allclose(y.sum(1), 1, rtol=1e-6)
+
+
+def test_other_layers_warn():
+    y = L.Embedding(5, 3, mask_zero=True)(IDS)
+    for layer in (L.Flatten(), L.Permute((2, 1)), L.Reshape((12,))):
+        with pytest.warns(UserWarning, match="does not pass it on"):
+            assert mask_of(layer(y)) is None
+
+
+def with_mask(x, mask):
+    tensor = qn.constant(x)
+    tensor._keras_mask = qn.constant(np.array(mask))
+    return tensor
+
+
+def test_merging_layers_join_masks():
+    a, b = normal(1, 3, 2), normal(1, 3, 2, seed=1)
+    first, second = [[True, True, False]], [[True, False, False]]
+    both = [with_mask(a, first), with_mask(b, second)]
+    for layer in (L.Add(), L.Subtract(), L.Multiply(), L.Average(), L.Maximum(), L.Minimum(), L.Concatenate()):
+        assert mask_of(layer(both)).tolist() == first
+        half = mask_of(layer([both[1], b]))
+        assert half is None if type(layer) is not L.Concatenate else half.tolist() == [[True] * 3]
+        assert mask_of(layer([a, b])) is None
+    assert mask_of(L.Concatenate(axis=1)(both)).tolist() == [[*first[0], *second[0]]]
+    assert mask_of(L.Concatenate(axis=1)([a, both[1]])).tolist() == [[True, True, True, *second[0]]]
+    top = L.Maximum()(both).numpy()
+    np.testing.assert_array_equal(top[0], [np.maximum(a, b)[0, 0], a[0, 1], a[0, 2]])
+    bottom = L.Minimum()([both[1], both[0]]).numpy()
+    np.testing.assert_array_equal(bottom[0, :2], [np.minimum(a, b)[0, 0], a[0, 1]])
+    product = L.Multiply()(both).numpy()
+    np.testing.assert_array_equal(product[0], [a[0, 0] * b[0, 0], a[0, 1], [0, 0]])
+
+
+def test_masked_positions_reach_loss_and_metrics_as_weights():
+    target = np.array([[1, 2, 0, 0], [3, 0, 1, 0]])
+    i = L.Input((4,), dtype="int32")
+    h = L.Dense(3)(L.Dropout(0.0)(L.Embedding(5, 3, mask_zero=True)(i)))
+    h = L.Add()([L.Activation("tanh")(h), L.TimeDistributed(L.Dense(3))(h)])
+    model = qn.Model(i, L.Dense(4, activation="softmax")(h))
+    p = model.predict(IDS, verbose=0).astype("float64")
+    at = np.take_along_axis(p, target[..., None], -1)[..., 0]
+    right = p.argmax(-1) == target
+    for kept, loss in (
+        (KEPT, "sparse_categorical_crossentropy"),
+        (KEPT & (target != 2), qn.losses.SparseCategoricalCrossentropy(ignore_class=2)),
+    ):
+        model.compile("sgd", loss, metrics=["accuracy"])
+        found = model.evaluate(IDS, target, verbose=0, return_dict=True)
+        assert found["loss"] == pytest.approx(-np.log(at[kept]).mean(), rel=1e-5)
+        assert found["accuracy"] == pytest.approx(right[KEPT].mean(), rel=1e-6)
+    weights = np.array([[1.0, 2.0, 5.0, 5.0], [3.0, 5.0, 0.5, 5.0]], "float32")
+    model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=["accuracy"])
+    found = model.evaluate(IDS, target, sample_weight=weights, verbose=0, return_dict=True)
+    assert found["accuracy"] == pytest.approx((right * weights)[KEPT].sum() / weights[KEPT].sum(), rel=1e-6)
+    assert found["loss"] == pytest.approx((-np.log(at) * weights)[KEPT].sum() / KEPT.sum(), rel=1e-5)
+
+
+def test_what_is_masked_changes_no_weight():
+    target = np.array([[1, 2, 0, 0], [3, 0, 1, 0]])
+    results = []
+    for other in (0, 3):
+        qn.utils.set_random_seed(1)
+        model = qn.Sequential([L.Embedding(5, 3, mask_zero=True), L.Dense(4, activation="softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        y = np.where(KEPT, target, other)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            history = model.fit(np.tile(IDS, (8, 1)), np.tile(y, (8, 1)), batch_size=4, epochs=3, verbose=0)
+        results.append((history.history, [w.tobytes() for w in model.get_weights()]))
+    assert results[0] == results[1]
+
+
+def test_masked_training_is_the_same_in_plans_and_in_python():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 9, (40, 5)), rng.integers(0, 4, (40, 5))
+    results = []
+    for eagerly in (False, True):
+        qn.utils.set_random_seed(1)
+        i = L.Input((5,), dtype="int32")
+        h = L.Embedding(9, 6, mask_zero=True)(i)
+        h = L.Maximum()([h, L.Multiply()([h, L.TimeDistributed(L.Dense(6))(h)])])
+        h = L.Concatenate()([L.Masking()(h), L.Dropout(0.3, seed=2)(h)])
+        model = qn.Model(i, L.Dense(4)(h))
+        model.compile(
+            qn.optimizers.Adam(0.01, global_clipnorm=0.5),
+            qn.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=1),
+            metrics=["accuracy"],
+            run_eagerly=eagerly,
+        )
+        history = model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0).history
+        results.append((history, [w.tobytes() for w in model.get_weights()]))
+    assert results[0] == results[1]
