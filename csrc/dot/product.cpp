@@ -3,6 +3,7 @@
 
 #include "dot/column.hpp"
 #include "dot/few.hpp"
+#include "dot/pack.hpp"
 #include "dot/stream.hpp"
 
 namespace quernel {
@@ -10,10 +11,9 @@ namespace QUERNEL_ISA {
 
 namespace {
 
-constexpr int64_t KC = CHAIN;       // a block of k is one chain, so partial sums only ever meet in C
-constexpr int64_t MC = 144;         // whole tiles of 6, 8 and 4 rows: the block of A is 288 KB, an eighth of L2
-constexpr int64_t NC = 1024;        // the packed block of B, 2 MB, is read once for each block of A: L3 is near enough
-constexpr int64_t A_ROW = KC + 16;  // an odd number of cache lines: rows spread over the sets of L1
+constexpr int64_t KC = CHAIN;  // a block of k is one chain, so partial sums only ever meet in C
+constexpr int64_t MC = 144;    // whole tiles of 6, 8 and 4 rows: the block of A is 288 KB, an eighth of L2
+constexpr int64_t NC = 1024;   // the packed block of B, 2 MB, is read once for each block of A: L3 is near enough
 
 // Columns of one packed panel of B: wide tiles need the fewest loads for an FMA.
 int64_t panel(int64_t m) { return (m <= 3 ? 8 : 4) * VL; }
@@ -39,65 +39,6 @@ bool packs_b(const Product& p) {
 bool packs_a(const Product& p) { return p.a_k != 1 && p.n >= 128 && p.m > 14 && p.k >= 64 && p.m * p.k >= 64 * 1024; }
 
 int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-// out[k * width + j] = b[k * b_k + j * b_n] for j < n; columns from n to width are not written.
-void pack_b(float* out, int64_t width, const float* b, ptrdiff_t b_k, ptrdiff_t b_n, int64_t k, int64_t n) {
-    if (b_n == 1) {
-        for (int64_t q = 0; q < k; ++q, b += b_k, out += width) {
-            int64_t j = 0;
-            for (; j + VL <= n; j += VL) storeu(out + j, loadu(b + j));
-            if (j < n) store_n(out + j, load_n(b + j, (int)(n - j)), (int)(n - j));
-        }
-        return;
-    }
-    int64_t j = 0;
-    if (b_k == 1) {
-        for (; j + VL <= n; j += VL) {
-            int64_t q = 0;
-            for (; q + VL <= k; q += VL) {
-                vf r[VL];
-#pragma GCC unroll 16
-                for (int i = 0; i < VL; ++i) r[i] = loadu(b + (j + i) * b_n + q);
-                transpose(r);
-#pragma GCC unroll 16
-                for (int i = 0; i < VL; ++i) storeu(out + (q + i) * width + j, r[i]);
-            }
-            for (; q < k; ++q)
-                for (int i = 0; i < VL; ++i) out[q * width + j + i] = b[(j + i) * b_n + q];
-        }
-    }
-    for (int64_t q = 0; q < k; ++q)
-        for (int64_t i = j; i < n; ++i) out[q * width + i] = b[q * b_k + i * b_n];
-}
-
-// out[i * A_ROW + k] = a[i * a_m + k * a_k].
-void pack_a(float* out, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, int64_t m, int64_t k) {
-    int64_t i = 0;
-    if (a_m == 1 && a_k != 1) {  // VL terms of all rows, then the next: their pages are visited once
-        const int64_t whole = m / VL * VL;
-        int64_t q = 0;
-        for (; q + VL <= k; q += VL)
-            for (i = 0; i < whole; i += VL) {
-                vf r[VL];
-#pragma GCC unroll 16
-                for (int t = 0; t < VL; ++t) r[t] = loadu(a + i + (q + t) * a_k);
-                transpose(r);
-#pragma GCC unroll 16
-                for (int t = 0; t < VL; ++t) storeu(out + (i + t) * A_ROW + q, r[t]);
-            }
-        for (; q < k; ++q)
-            for (i = 0; i < whole; ++i) out[i * A_ROW + q] = a[i + q * a_k];
-        i = whole;
-    }
-    for (; i < m; ++i) {
-        const float* from = a + i * a_m;
-        float* to = out + i * A_ROW;
-        int64_t q = 0;
-        if (a_k == 1)
-            for (; q + VL <= k; q += VL) storeu(to + q, loadu(from + q));
-        for (; q < k; ++q) to[q] = from[q * a_k];
-    }
-}
 
 // S, finished if `epilogue`, into rows of contiguous columns.
 void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_room, float* a_room) {

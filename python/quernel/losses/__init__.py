@@ -6,6 +6,7 @@ from .crossentropy import CategoricalCrossentropy as CategoricalCrossentropy
 from .crossentropy import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
 from .crossentropy import binary_crossentropy as binary_crossentropy
 from .crossentropy import categorical_crossentropy as categorical_crossentropy
+from .crossentropy import linear_cross_entropy as linear_cross_entropy
 from .crossentropy import sparse_categorical_crossentropy as sparse_categorical_crossentropy
 from .loss import Loss as Loss
 from .squared import MeanSquaredError as MeanSquaredError

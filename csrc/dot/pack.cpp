@@ -1,0 +1,65 @@
+// pack: copies of operands of a product, for dot to read: B as a panel, A by rows.
+#include "dot/pack.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+void pack_b(float* out, int64_t width, const float* b, ptrdiff_t b_k, ptrdiff_t b_n, int64_t k, int64_t n) {
+    if (b_n == 1) {
+        for (int64_t q = 0; q < k; ++q, b += b_k, out += width) {
+            int64_t j = 0;
+            for (; j + VL <= n; j += VL) storeu(out + j, loadu(b + j));
+            if (j < n) store_n(out + j, load_n(b + j, (int)(n - j)), (int)(n - j));
+        }
+        return;
+    }
+    int64_t j = 0;
+    if (b_k == 1) {
+        for (; j + VL <= n; j += VL) {
+            int64_t q = 0;
+            for (; q + VL <= k; q += VL) {
+                vf r[VL];
+#pragma GCC unroll 16
+                for (int i = 0; i < VL; ++i) r[i] = loadu(b + (j + i) * b_n + q);
+                transpose(r);
+#pragma GCC unroll 16
+                for (int i = 0; i < VL; ++i) storeu(out + (q + i) * width + j, r[i]);
+            }
+            for (; q < k; ++q)
+                for (int i = 0; i < VL; ++i) out[q * width + j + i] = b[(j + i) * b_n + q];
+        }
+    }
+    for (int64_t q = 0; q < k; ++q)
+        for (int64_t i = j; i < n; ++i) out[q * width + i] = b[q * b_k + i * b_n];
+}
+
+void pack_a(float* out, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, int64_t m, int64_t k) {
+    int64_t i = 0;
+    if (a_m == 1 && a_k != 1) {  // VL terms of all rows, then the next: their pages are visited once
+        const int64_t whole = m / VL * VL;
+        int64_t q = 0;
+        for (; q + VL <= k; q += VL)
+            for (i = 0; i < whole; i += VL) {
+                vf r[VL];
+#pragma GCC unroll 16
+                for (int t = 0; t < VL; ++t) r[t] = loadu(a + i + (q + t) * a_k);
+                transpose(r);
+#pragma GCC unroll 16
+                for (int t = 0; t < VL; ++t) storeu(out + (i + t) * A_ROW + q, r[t]);
+            }
+        for (; q < k; ++q)
+            for (i = 0; i < whole; ++i) out[i * A_ROW + q] = a[i + q * a_k];
+        i = whole;
+    }
+    for (; i < m; ++i) {
+        const float* from = a + i * a_m;
+        float* to = out + i * A_ROW;
+        int64_t q = 0;
+        if (a_k == 1)
+            for (; q + VL <= k; q += VL) storeu(to + q, loadu(from + q));
+        for (; q < k; ++q) to[q] = from[q * a_k];
+    }
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
