@@ -142,3 +142,24 @@ def test_to_categorical():
     assert qn.utils.to_categorical(np.zeros((2, 3), "uint8"), 4).shape == (2, 3, 4)
     with pytest.raises(ValueError, match="labels from 0 to 1"):
         qn.utils.to_categorical([2], 2)
+
+
+def test_orthogonal():
+    """Orthonormal rows or columns, up to rounding, for any shape; every such matrix equally likely."""
+    for shape in ((1, 1), (3, 7), (7, 3), (40, 40), (2, 3, 4), (0, 3), (5, 0)):
+        q = qn.initializers.Orthogonal(2.0, seed=3)(shape).numpy()
+        assert q.shape == shape and q.dtype == "float32"
+        a = q.reshape(int(np.prod(shape[:-1])), shape[-1]).astype("float64") / 2
+        a = a if a.shape[0] <= a.shape[1] else a.T
+        # a row of length 1: sums of n terms of at most 1
+        np.testing.assert_allclose(a @ a.T, np.eye(len(a)), atol=2 * np.finfo("float32").eps * (a.shape[1] + 1))
+    generator = qn.random.SeedGenerator(1)
+    draw = qn.initializers.Orthogonal(seed=generator)
+    many = np.stack([draw((3, 3)).numpy() for _ in range(400)])
+    assert np.abs(many.mean(0)).max() < 0.2  # standard error 0.029: each entry has mean 0 and variance 1 / 3
+    assert np.abs((many**2).mean(0) - 1 / 3).max() < 0.12
+    one = qn.initializers.get({"class_name": "Orthogonal", "config": {"gain": 2.0, "seed": 3}})
+    np.testing.assert_array_equal(one((4, 4)).numpy(), qn.initializers.Orthogonal(2.0, 3)((4, 4)).numpy())
+    assert one.get_config() == {"gain": 2.0, "seed": 3}
+    with pytest.raises(ValueError, match="expected a shape of two or more axes"):
+        one((3,))

@@ -5,6 +5,7 @@ from .constant import Constant as Constant
 from .constant import Ones as Ones
 from .constant import Zeros as Zeros
 from .initializer import Initializer as Initializer
+from .orthogonal import Orthogonal as Orthogonal
 from .random import GlorotNormal as GlorotNormal
 from .random import GlorotUniform as GlorotUniform
 from .random import HeNormal as HeNormal
@@ -18,8 +19,8 @@ from .random import VarianceScaling as VarianceScaling
 
 _family = _Family(
     "initializer",
-    [Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Ones, RandomNormal,
-     RandomUniform, TruncatedNormal, VarianceScaling, Zeros],
+    [Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Ones, Orthogonal,
+     RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros],
     {"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros},
 )  # fmt: skip
 
