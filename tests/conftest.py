@@ -15,7 +15,11 @@ import pytest
 
 import quernel as qn
 
-collect_ignore = [] if importlib.util.find_spec("torch") else ["test_oracle.py", "test_bench_peers.py"]
+collect_ignore = []
+if not importlib.util.find_spec("torch"):
+    collect_ignore += ["test_oracle.py", "test_recurrent_torch.py", "test_bench_peers.py"]
+if not importlib.util.find_spec("keras"):
+    collect_ignore += ["test_recurrent_keras.py"]
 
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
