@@ -54,6 +54,21 @@ class Program:
         self.abort_after, self.undo = self._abort()
         del self._trace
 
+    def users(self):
+        """{root: the calls that read or write it}."""
+        found = {}
+        for i, (op, _) in enumerate(self.calls):
+            for ref in (*op.reads(), *op.writes()):
+                found.setdefault(ref.root, set()).add(i)
+        return found
+
+    def fresh(self, like):
+        """The Ref of a new buffer with the shape and dtype of an array, Ref or Spec."""
+        number = max(self.roots) + 1
+        strides, size = contiguous_strides(like)
+        self.roots[number] = Root(MADE, number, size=size)
+        return Ref(number, 0, tuple(like.shape), strides, like.dtype)
+
     def _all_refs(self):
         for op, _ in self.calls:
             yield from op.reads()
@@ -122,6 +137,8 @@ def _limit(op):
         return op.inputs[0].shape[op.attrs["axis"]], True
     if op.kernel.name == "scatter_add":
         return op.attrs["shape"][op.attrs["axis"]], True
+    if op.kernel.module == "linear_cross_entropy":
+        return op.inputs[op.kernel.inputs.index("w")].shape[1], False
     return op.inputs[-1].shape[-1], False
 
 

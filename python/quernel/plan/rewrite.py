@@ -2,7 +2,8 @@
 
 from .. import recording
 from .drops import rows_that_a_pool_drops
-from .recorder import MADE, OUTSIDE, Like, Op, Ref, Root, address_of, array_at, contiguous_strides
+from .fused_loss import dense_and_loss, loss_and_gradient
+from .recorder import MADE, OUTSIDE, Like, Op, Root, address_of, array_at
 from .trace import FLAGGING
 
 _POOLS = ("max_pool_dx", "global_max_pool_dx")
@@ -18,7 +19,7 @@ def relu_before_pool(program):
     from .. import kernels
 
     calls = program.calls
-    users = _users(program)
+    users = program.users()
     for j, (relu, epilogue) in enumerate(calls):
         if relu.kernel is not kernels.relu_dx or relu.written:
             continue
@@ -32,7 +33,7 @@ def relu_before_pool(program):
         dy, x, y = pool.inputs
         if dy.shape != y.shape or any(_written_between(program, ref.root, i, j) for ref in (dy, x, y)):
             continue
-        small = _fresh(program, dy)
+        small = program.fresh(dy)
         resolved = kernels.relu_dx.resolve([Like(dy), Like(y)], {})
         if resolved.backend != relu.resolved.backend:
             continue
@@ -63,7 +64,7 @@ def constant_calls(program):
         else:
             calls.append((op, epilogue))
     program.calls[:] = calls
-    used = _users(program)
+    used = program.users()
     for number in [n for n in known if n not in used]:
         del program.roots[number]
 
@@ -86,16 +87,7 @@ def _value(program, ref):
     return array_at(owner, address_of(owner) + ref.offset, ref)
 
 
-REWRITES = [constant_calls, relu_before_pool, rows_that_a_pool_drops]
-
-
-def _users(program):
-    """{root: the calls that read or write it}."""
-    users = {}
-    for i, (op, _) in enumerate(program.calls):
-        for ref in (*op.reads(), *op.writes()):
-            users.setdefault(ref.root, set()).add(i)
-    return users
+REWRITES = [constant_calls, relu_before_pool, rows_that_a_pool_drops, dense_and_loss, loss_and_gradient]
 
 
 def _maker(program, ref, users, reader):
@@ -108,11 +100,3 @@ def _maker(program, ref, users, reader):
 
 def _written_between(program, root, begin, end):
     return any(ref.root == root for op, _ in program.calls[begin + 1 : end] for ref in op.writes())
-
-
-def _fresh(program, like):
-    """The Ref of a new buffer with the shape and dtype of another array."""
-    number = max(program.roots) + 1
-    strides, size = contiguous_strides(like)
-    program.roots[number] = Root(MADE, number, size=size)
-    return Ref(number, 0, like.shape, strides, like.dtype)

@@ -13,7 +13,14 @@ from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE, root_array
 
 TENSOR, ARRAY, VALUE = "tensor", "array", "value"
 FLAGGING = frozenset(  # kernels that may find an index out of range
-    ("gather", "scatter_add", "sparse_categorical_crossentropy", "sparse_categorical_crossentropy_dx")
+    (
+        "gather",
+        "scatter_add",
+        "sparse_categorical_crossentropy",
+        "sparse_categorical_crossentropy_dx",
+        "linear_cross_entropy",
+        "linear_cross_entropy_dx",
+    )
 )
 
 
