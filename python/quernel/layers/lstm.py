@@ -185,3 +185,9 @@ class LSTM(RecurrentLayer):
             activity_regularizer=activity_regularizer, **kwargs,
         )  # fmt: skip
         self.use_cudnn = use_cudnn
+
+    def _sequence(self, x, states, mask, recurrent_dropout, **keywords):
+        cell = self.cell
+        h, c = states if states is not None else (None, None)
+        y, h, c = ops.lstm(x, cell.kernel, cell.recurrent_kernel, cell.bias, h, c, mask, recurrent_dropout, **keywords)
+        return y, [h, c]

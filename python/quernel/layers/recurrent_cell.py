@@ -125,9 +125,8 @@ class RecurrentCell(Layer):
 
     # --- dropout: one mask for all steps of a call
 
-    def _mask(self, name, step_input, share):
+    def _mask(self, name, shape, share):
         if share > 0 and name not in self._masks:
-            shape = tuple(step_input.shape)
             mask = ops.zeros(shape, dtype=self.compute_dtype)
             if share < 1:
                 ones = ops.ones(shape, dtype=self.compute_dtype)
@@ -139,11 +138,11 @@ class RecurrentCell(Layer):
         """The factors, 0 or 1 / (1 - dropout), for inputs like `step_input`; None without dropout. They stay the same
         until `reset_dropout_mask`, which RNN calls after every sequence.
         """
-        return self._mask("inputs", step_input, self.dropout)
+        return self._mask("inputs", tuple(step_input.shape), self.dropout)
 
     def get_recurrent_dropout_mask(self, step_input):
         """The factors for the states, as `get_dropout_mask`; all gates share them."""
-        return self._mask("states", step_input, self.recurrent_dropout)
+        return self._mask("states", tuple(step_input.shape), self.recurrent_dropout)
 
     def reset_dropout_mask(self):
         """The next step draws a new mask of the inputs."""
@@ -162,6 +161,12 @@ class RecurrentCell(Layer):
             x = x if mask is None else x * mask
             h = h if recurrent is None else h * recurrent
         return x, h
+
+    def sequence_masks(self, sequences):
+        """Both masks for sequences (n, t, inputs) of at least one step, drawn in the order in which `call` draws them."""
+        n, _, inputs = sequences.shape
+        masks = self._mask("inputs", (n, inputs), self.dropout)
+        return masks, self._mask("states", (n, self.units), self.recurrent_dropout)
 
     # --- shapes and configuration
 
