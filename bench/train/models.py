@@ -107,6 +107,8 @@ MODELS = (
     Model("residual", "residual network of 3 blocks", (28, 28, 1),
           (Stem(16), Block(16), Pool(), Block(32), Pool(), Block(64), Mean(), Dense(10, "softmax")),
           "crossentropy", "adam", 1e-3, 64, 16),
+    Model("lstm", "2-layer LSTM of 256, 128 steps", (128,), (Embed(96, 96), LSTM(256), LSTM(256), Dense(96, "softmax")),
+          "crossentropy", "adam", 1e-3, 64, 4),
 )  # fmt: skip
 MODELS = {model.name: model for model in MODELS}
 ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
