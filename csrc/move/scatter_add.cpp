@@ -2,7 +2,7 @@
 //
 // ints: axis of y, counted from the front. Every element of y has one rank that adds all its terms in the order of i,
 // so the bits do not depend on the number of ranks. Integers wrap around. Subnormal sums are zero, as everywhere.
-#include "move/value.hpp"
+#include "rows/rows.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -34,6 +34,33 @@ QUERNEL_INLINE void add_row(T* __restrict y, ptrdiff_t to, const T* __restrict u
         for (int64_t j = 0; j < n; ++j) y[j] += u[j];
     else
         for (int64_t j = 0; j < n; ++j) y[j * to] += u[j * from];
+}
+
+// Rows of at least a cache line: each has an owner, as in rows_merge. Two ranks took 718 us for 10000 rows of 64 elements
+// where each wrote half of every row, and 335 us alone: lines come in pairs, which the two took from each other.
+void scatter_lines(const Call& c, const Team& team) {
+    const View &indices = c.in[0], &updates = c.in[1], &y = c.out[0];
+    const int axes = indices.rank;
+    const int64_t n = y.shape[0], u = y.shape[1], count = indices.size();
+    for (int64_t r = 0; r < n; ++r)
+        if (owner(r, team.size) == team.rank) __builtin_memset(y.f32w() + r * y.stride[0], 0, (size_t)u * sizeof(float));
+    if (count == 0) return;
+    Nest nest = axes_nest(updates, 0, indices, 0, axes);
+    Odometer at(nest, axes, 0);
+    for (int64_t k = 0; k < count; ++k, at.next()) {
+        int64_t i = index_at(indices, at.from);
+        if (i < 0) i += n;
+        if (i < 0 || i >= n)
+            *team.bad_index = 1;
+        else if (owner(i, team.size) == team.rank)
+            add_line(y.f32w() + i * y.stride[0], updates.f32() + at.to, u, false);
+    }
+}
+
+bool by_lines(const Call& c, const Team& team) {
+    const View &indices = c.in[0], &updates = c.in[1], &y = c.out[0];
+    return y.dtype == F32 && y.rank == 2 && c.ints[0] == 0 && y.stride[1] == 1 && updates.stride[indices.rank] == 1 &&
+           y.shape[1] >= 16 && y.shape[0] >= 16 * team.size;
 }
 
 // A: the type that is added (unsigned for integers, where wrapping is defined).
@@ -98,6 +125,7 @@ void scatter_add_run(const Call& c, const Team& team, char*) {
         *team.bad_index |= c.in[0].size() > 0 && c.in[1].size() > 0;
         return;
     }
+    if (by_lines(c, team)) return scatter_lines(c, team);
     switch (c.out[0].dtype) {
         case F32:
             return scatter_typed<float>(c, team);

@@ -98,6 +98,22 @@ QUERNEL_INLINE void move_row(T* __restrict to, ptrdiff_t to_step, const T* __res
     }
 }
 
+// n contiguous elements of four bytes or more; whole vectors and a masked one, because a call of memcpy costs more than
+// the elements of a short row.
+template <class T>
+QUERNEL_INLINE void move_line(T* to, const T* from, int64_t n) {
+    if constexpr (sizeof(T) < 4) {
+        __builtin_memcpy(to, from, (size_t)n * sizeof(T));
+    } else {
+        const int64_t words = n * (int64_t)(sizeof(T) / 4);
+        float* y = reinterpret_cast<float*>(to);
+        const float* x = reinterpret_cast<const float*>(from);
+        int64_t i = 0;
+        for (; i + VL <= words; i += VL) storeu(y + i, loadu(x + i));
+        if (i < words) store_n(y + i, load_n(x + i, (int)(words - i)), (int)(words - i));
+    }
+}
+
 // Offsets of the nest's outer axes at a flat index, and the next one.
 struct Odometer {
     const Nest& nest;

@@ -7,7 +7,7 @@
 // in: gradients (count of them), learning_rate, iterations, scale or absent.
 // out: variables, m, v (count each), vhat (count) or one absent.
 // ints: count, 1 with vhat.  floats: beta_1, beta_2, epsilon.
-#include "optim/segments.hpp"
+#include "optim/adam.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -31,76 +31,17 @@ bool adam_update_prepare(Call& c) {
     return true;
 }
 
-namespace {
-
-double power(double base, int64_t exponent) {
-    double result = 1;
-    for (; exponent > 0; exponent >>= 1) {
-        if (exponent & 1) result *= base;
-        base *= base;
-    }
-    return result;
-}
-
-struct Rates {
-    float alpha, scale, take_m, take_v, epsilon;
-    bool scaled;
-};
-
-// p: w, m, v, (vhat), g
-template <bool amsgrad>
-QUERNEL_INLINE void update(float* const* p, int64_t n, const Rates& r) {
-    float *w = p[0], *m = p[1], *v = p[2], *vhat = amsgrad ? p[3] : p[2], *g = p[amsgrad ? 4 : 3];
-    const vf alpha = set1(r.alpha), scale = set1(r.scale), take_m = set1(r.take_m), take_v = set1(r.take_v);
-    const vf epsilon = set1(r.epsilon);
-    const auto step = [&](vf gradient, vf& x, vf& mean, vf& square, vf& largest) __attribute__((always_inline)) {
-        if (r.scaled) gradient = mul(gradient, scale);
-        mean = add(mean, mul(sub(gradient, mean), take_m));
-        square = add(square, mul(sub(mul(gradient, gradient), square), take_v));
-        largest = amsgrad ? select(m_or(gt(square, largest), isnan(square)), square, largest) : square;
-        x = sub(x, div(mul(mean, alpha), add(sqrt(largest), epsilon)));
-    };
-    int64_t i = 0;
-    for (; i + VL <= n; i += VL) {
-        vf x = loadu(w + i), mean = loadu(m + i), square = loadu(v + i), largest = amsgrad ? loadu(vhat + i) : square;
-        step(loadu(g + i), x, mean, square, largest);
-        storeu(w + i, x);
-        storeu(m + i, mean);
-        storeu(v + i, square);
-        if (amsgrad) storeu(vhat + i, largest);
-    }
-    const int rest = (int)(n - i);
-    if (rest == 0) return;
-    vf x = load_n(w + i, rest), mean = load_n(m + i, rest), square = load_n(v + i, rest);
-    vf largest = amsgrad ? load_n(vhat + i, rest) : square;
-    step(load_n(g + i, rest), x, mean, square, largest);
-    store_n(w + i, x, rest);
-    store_n(m + i, mean, rest);
-    store_n(v + i, square, rest);
-    if (amsgrad) store_n(vhat + i, largest, rest);
-}
-
-}  // namespace
-
 void adam_update_run(const Call& c, const Team& team, char*) {
     const int64_t count = c.ints[0], t = *c.in[count + 1].as<const int64_t>() + 1;
-    const double beta_1 = c.floats[0], beta_2 = c.floats[1];
-    Rates r;
-    r.scaled = !c.in[count + 2].absent();
-    r.scale = r.scaled ? *c.in[count + 2].f32() : 1.0f;
-    const double correction = __builtin_sqrt(1 - power(beta_2, t));
-    r.alpha = (float)((double)*c.in[count].f32() * correction / (1 - power(beta_1, t)));
-    r.take_m = (float)(1 - beta_1);
-    r.take_v = (float)(1 - beta_2);
-    r.epsilon = (float)c.floats[2];
+    const AdamRates r = adam_rates(c.in[count], t, c.in[count + 2], c.floats);
     const View *w = c.out, *m = w + count, *v = m + count, *vhat = v + count;
     walk_segments(w, count, team, [&](int64_t i, int64_t begin, int64_t end) {
         if (c.ints[1]) {
             const Segment<5> s = {{&w[i], &m[i], &v[i], &vhat[i], &c.in[i]}};
-            s.update(begin, end, 4, [&](float* const* p, int64_t n) { update<true>(p, n, r); });
+            s.update(begin, end, 4, [&](float* const* p, int64_t n) { adam_step<true>(p, n, r); });
         } else {
             const Segment<4> s = {{&w[i], &m[i], &v[i], &c.in[i]}};
-            s.update(begin, end, 3, [&](float* const* p, int64_t n) { update<false>(p, n, r); });
+            s.update(begin, end, 3, [&](float* const* p, int64_t n) { adam_step<false>(p, n, r); });
         }
     });
 }

@@ -5,7 +5,7 @@
 //
 // in: gradients (count of them), learning_rate, scale or absent.  out: variables (count), velocities (count) or one
 // absent. ints: count, 1 with velocities, 1 for nesterov.  floats: momentum.
-#include "optim/segments.hpp"
+#include "optim/sgd.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -26,35 +26,6 @@ bool sgd_update_prepare(Call& c) {
     return true;
 }
 
-namespace {
-
-// p: w, v, g with momentum; w, g without.
-template <bool momentum, bool nesterov>
-QUERNEL_INLINE void update(float* const* p, int64_t n, float rate, float scale, bool scaled, float decay) {
-    float *w = p[0], *v = p[1], *g = p[momentum ? 2 : 1];
-    const vf rates = set1(rate), scales = set1(scale), decays = set1(decay);
-    const auto step = [&](vf x, vf velocity, vf gradient, vf& after) __attribute__((always_inline)) {
-        const vf s = mul(scaled ? mul(gradient, scales) : gradient, rates);
-        if (!momentum) return sub(x, s);
-        after = sub(mul(velocity, decays), s);
-        return add(x, nesterov ? sub(mul(after, decays), s) : after);
-    };
-    vf after = zero();
-    int64_t i = 0;
-    for (; i + VL <= n; i += VL) {
-        storeu(w + i, step(loadu(w + i), momentum ? loadu(v + i) : after, loadu(g + i), after));
-        if (momentum) storeu(v + i, after);
-    }
-    const int rest = (int)(n - i);
-    if (rest > 0) {
-        store_n(w + i, step(load_n(w + i, rest), momentum ? load_n(v + i, rest) : after, load_n(g + i, rest), after),
-                rest);
-        if (momentum) store_n(v + i, after, rest);
-    }
-}
-
-}  // namespace
-
 void sgd_update_run(const Call& c, const Team& team, char*) {
     const int64_t count = c.ints[0];
     const bool momentum = c.ints[1], nesterov = c.ints[2], scaled = !c.in[count + 1].absent();
@@ -63,15 +34,15 @@ void sgd_update_run(const Call& c, const Team& team, char*) {
         if (!momentum) {
             const Segment<2> s = {{&c.out[i], &c.in[i]}};
             s.update(begin, end, 1,
-                     [&](float* const* p, int64_t n) { update<false, false>(p, n, rate, scale, scaled, decay); });
+                     [&](float* const* p, int64_t n) { sgd_step<false, false>(p, n, rate, scale, scaled, decay); });
             return;
         }
         const Segment<3> s = {{&c.out[i], &c.out[count + i], &c.in[i]}};
         s.update(begin, end, 2, [&](float* const* p, int64_t n) {
             if (nesterov)
-                update<true, true>(p, n, rate, scale, scaled, decay);
+                sgd_step<true, true>(p, n, rate, scale, scaled, decay);
             else
-                update<true, false>(p, n, rate, scale, scaled, decay);
+                sgd_step<true, false>(p, n, rate, scale, scaled, decay);
         });
     });
 }

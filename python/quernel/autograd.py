@@ -256,6 +256,7 @@ class GradientTape:
                 "Use GradientTape(persistent=True)"
             )
         from . import ops
+        from .row_gradient import summed
 
         targets = [self._target(t) for t in tree.flatten(target)]
         flat = tree.flatten(sources)
@@ -274,14 +275,14 @@ class GradientTape:
         readers = [[s] if not hasattr(s, "__quernel_tensor__") else reads.get(id(s), []) for s in flat]
         grads = self._seed(ops, targets, output_gradients)
         wanted = {id(r) for group in readers for r in group}
-        _backward(ops, nodes, grads, wanted)
+        _backward(summed, nodes, grads, wanted)
         results = []
         for source, group in zip(flat, readers):
             total = None
             for reader in group:
                 part = grads.get(id(reader))
                 if part is not None:
-                    total = part if total is None else ops.add(total, part)
+                    total = part if total is None else summed(total, part)
             if total is None and unconnected_gradients == "zero":
                 total = ops.zeros_like(source)
             results.append(total)
@@ -319,7 +320,7 @@ class GradientTape:
         return grads
 
 
-def _backward(ops, nodes, grads, wanted):
+def _backward(summed, nodes, grads, wanted):
     """Runs the rules of the nodes between `wanted` Tensors and those in `grads`, last first; consumes `nodes`, fills
     `grads`.
 
@@ -349,19 +350,19 @@ def _backward(ops, nodes, grads, wanted):
             if type(value) is list:
                 for v, p in zip(value, part):
                     if p is not None:
-                        _accumulate(ops, node, grads, wanted, v, p)
+                        _accumulate(summed, node, grads, wanted, v, p)
             else:
-                _accumulate(ops, node, grads, wanted, value, part)
+                _accumulate(summed, node, grads, wanted, value, part)
 
 
-def _accumulate(ops, node, grads, wanted, value, part):
+def _accumulate(summed, node, grads, wanted, value, part):
     key = id(value)
     if key not in wanted:
         return
-    if part._array.shape != value._array.shape or part._array.dtype != value._array.dtype:
+    if part.shape != value.shape or part.dtype != value.dtype:
         raise AssertionError(
             f"the gradient rule of {node.kernel.name} gave shape {part.shape} and dtype {part.dtype} "
             f"for an input of shape {value.shape} and dtype {value.dtype}"
         )
     before = grads.get(key)
-    grads[key] = part if before is None else ops.add(before, part)
+    grads[key] = part if before is None else summed(before, part)

@@ -384,7 +384,11 @@ class Kernel:
             call, isa, op, ints, floats = resolved.payload
             ins = self._flat([a for n, a in zip(self.inputs, arrays) if n not in self.updates])
             outs = self._flat([a for n, a in zip(self.inputs, arrays) if n in self.updates])
-            call(isa, op, ins, outs, ints, floats, True)
+            try:
+                call(isa, op, ins, outs, ints, floats, True)
+            except IndexError:
+                self.definition(*arrays, **attrs)  # raises as above, before it writes
+                raise
         elif resolved.backend == "numba":
             resolved.payload((), *arrays, **attrs)
         else:

@@ -81,7 +81,7 @@ class Embedding(Layer):
 
     def call(self, inputs):
         ids = inputs if inputs.dtype in ("int32", "int64", "uint8") else ops.cast(inputs, dtype="int32")
-        y = ops.gather(self.embeddings, ids, axis=0)
+        y = ops.embedding(self.embeddings, ids)
         return y if y.dtype == self.compute_dtype else ops.cast(y, dtype=self.compute_dtype)
 
     def compute_mask(self, inputs, mask=None):

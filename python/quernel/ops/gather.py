@@ -2,6 +2,7 @@
 
 from .. import kernels, ops
 from ..autograd import gradient, no_gradient
+from ..row_gradient import table_gradient
 from .apply import apply, op, operand
 
 gather = op(kernels.gather)
@@ -12,6 +13,8 @@ no_gradient(kernels.one_hot)
 @gradient(kernels.gather)
 def _(node, dy):
     x, indices = node.inputs
+    if node.attrs["axis"] == 0:
+        return table_gradient(x, indices, dy), None
     return scatter_add(indices, dy, shape=tuple(x.shape), axis=node.attrs["axis"]), None
 
 

@@ -19,6 +19,11 @@ class Adam(Optimizer):
         epsilon: added to the root.
         amsgrad: whether to use the largest v.
         weight_decay, clipnorm, clipvalue, global_clipnorm, name: see Optimizer.
+        lazy: whether a table whose gradient comes as rows (`layers.Embedding`, or `ops.take` of a Variable's rows) is
+            updated only there, at a cost that follows the batch: the updates of a row are added up in the order in which
+            they occur, and the row takes the step above, with t of all steps; other rows, and their m and v, stay as
+            they are. weight_decay is refused, a constraint still sees the whole table. Where the table is used otherwise
+            too (a product with it, a regularizer), its gradient is dense and all rows take the step.
 
     Example:
         >>> import quernel as qn
@@ -42,6 +47,7 @@ class Adam(Optimizer):
         clipvalue=None,
         global_clipnorm=None,
         name=None,
+        lazy=False,
     ):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
         for label, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
@@ -51,6 +57,7 @@ class Adam(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.amsgrad = amsgrad
+        self.lazy = bool(lazy)
         self._momentums = []
         self._velocities = []
         self._velocity_hats = []
@@ -87,6 +94,21 @@ class Adam(Optimizer):
                 beta_2=self.beta_2,
                 epsilon=self.epsilon,
             )
+        for v, rows, values, rate, factor in self._row_updates(grads, variables, scale):
+            kernels.adam_rows_update(
+                v._prepare_write(),
+                rows._array,
+                values._array,
+                self.slots(self._momentums, [v])[0]._prepare_write(),
+                self.slots(self._velocities, [v])[0]._prepare_write(),
+                rate._array,
+                self._iterations._array,
+                self.slots(self._velocity_hats, [v])[0]._prepare_write() if self.amsgrad else None,
+                None if factor is None else factor._array,
+                beta_1=self.beta_1,
+                beta_2=self.beta_2,
+                epsilon=self.epsilon,
+            )
 
     def get_config(self):
         return {
@@ -95,4 +117,5 @@ class Adam(Optimizer):
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
             "amsgrad": self.amsgrad,
+            "lazy": self.lazy,
         }

@@ -2,12 +2,21 @@
 
 import re
 import warnings
+from typing import NamedTuple
 
 from .. import initializers, ops, recording
 from ..dtypes import floatx
 from ..naming import auto_name, name_scope
-from ..tensor import as_tensor
+from ..row_gradient import RowGradient
+from ..tensor import Tensor, as_tensor
 from ..variable import Variable
+
+
+class Rows(NamedTuple):
+    """The gradient of some rows of a table: `rows` int64 (k,), each row once, -1 where there is none; `values` (k, u)."""
+
+    rows: Tensor
+    values: Tensor
 
 
 class Optimizer(recording.Versioned):
@@ -39,6 +48,8 @@ class Optimizer(recording.Versioned):
         >>> v.numpy()
         array([0.5, 2.5], dtype=float32)
     """
+
+    lazy = False  # whether `_update` takes Rows; subclasses set it
 
     def __init__(
         self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, name=None
@@ -194,6 +205,7 @@ class Optimizer(recording.Versioned):
                     f"make a new optimizer for other variables"
                 )
         grads, variables = self._connected(grads, variables)
+        grads = [self._in_form(g, v) if type(g) is RowGradient else g for g, v in zip(grads, variables)]
         grads, scale = self._clip(grads)
         self._decay(variables)
         self._update(grads, variables, scale)
@@ -214,11 +226,32 @@ class Optimizer(recording.Versioned):
         """(variables, gradients, learning rate, scale) by dtype: a kernel takes one float dtype at a time."""
         groups = {}
         for g, v in zip(grads, variables):
+            if type(g) is Rows:
+                continue
             groups.setdefault(v.dtype, ([], []))[0].append(v)
             groups[v.dtype][1].append(ops.cast(g, dtype=v.dtype) if g.dtype != v.dtype else g)
         for dtype, (vs, gs) in groups.items():
             rate = ops.cast(self._learning_rate, dtype=dtype)
             yield vs, gs, rate, None if scale is None else ops.cast(scale, dtype=dtype)
+
+    def _row_updates(self, grads, variables, scale):
+        """(variable, rows, values, learning rate, scale) of the tables of which some rows change."""
+        for g, v in zip(grads, variables):
+            if type(g) is Rows:
+                rate = ops.cast(self._learning_rate, dtype=v.dtype)
+                factor = None if scale is None else ops.cast(scale, dtype=v.dtype)
+                yield v, g.rows, ops.cast(g.values, dtype=v.dtype), rate, factor
+
+    def _in_form(self, gradient, variable):
+        """A RowGradient as this optimizer takes it: Rows if it is lazy, else dense."""
+        if not self.lazy:
+            return gradient.dense()
+        if self._decays(variable):
+            raise ValueError(
+                f"{self.name}: weight_decay: with lazy=True only the rows of the batch change, and decay would change "
+                f"all of {variable.path!r}: leave the table out by exclude_from_weight_decay, or use lazy=False"
+            )
+        return Rows(*gradient.rows())
 
     def _connected(self, grads, variables):
         if all(g is not None for g in grads):
@@ -236,13 +269,16 @@ class Optimizer(recording.Versioned):
 
     def _clip(self, grads):
         """The gradients, and the factor that the update still has to apply to all of them, or None."""
-        if self.clipnorm:
-            return [_clip_by_norm(g, self.clipnorm) for g in grads], None
-        if self.clipvalue:
-            return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads], None
+        if not (self.clipnorm or self.clipvalue or self.global_clipnorm):
+            return grads, None
+        values = [g.values if type(g) is Rows else g for g in grads]  # rows that are not there are 0
         if self.global_clipnorm:
-            return grads, _global_scale(grads, self.global_clipnorm)
-        return grads, None
+            return grads, _global_scale(values, self.global_clipnorm)
+        if self.clipnorm:
+            values = [_clip_by_norm(g, self.clipnorm) for g in values]
+        else:
+            values = [ops.clip(g, -self.clipvalue, self.clipvalue) for g in values]
+        return [Rows(g.rows, v) if type(g) is Rows else v for g, v in zip(grads, values)], None
 
     # --- weight decay
 
@@ -261,12 +297,14 @@ class Optimizer(recording.Versioned):
         pattern = re.compile("|".join(var_names)) if var_names else None
         self._no_decay = {id(v) for v in var_list or ()}, pattern
 
-    def _decay(self, variables):
-        if self.weight_decay is None:
-            return
+    def _decays(self, variable):
         ids, pattern = self._no_decay
+        left_out = id(variable) in ids or (pattern and pattern.search(variable.name))
+        return self.weight_decay is not None and not left_out
+
+    def _decay(self, variables):
         for v in variables:
-            if id(v) not in ids and not (pattern and pattern.search(v.name)):
+            if self._decays(v):
                 v.assign(v - v * self.weight_decay * ops.cast(self._learning_rate, dtype=v.dtype))
 
     # --- configuration

@@ -15,6 +15,11 @@ class SGD(Optimizer):
         momentum: number in [0, 1].
         nesterov: whether to look one step ahead.
         weight_decay, clipnorm, clipvalue, global_clipnorm, name: see Optimizer.
+        lazy: whether a table whose gradient comes as rows (`layers.Embedding`, or `ops.take` of a Variable's rows) is
+            updated only there, at a cost that follows the batch: the updates of a row are added up in the order in which
+            they occur, and the row takes the step above; other rows, and their v, stay as they are. weight_decay is
+            refused, a constraint still sees the whole table. Where the table is used otherwise too (a product with it, a
+            regularizer), its gradient is dense and all rows take the step.
 
     Raises:
         ValueError: momentum is outside [0, 1].
@@ -39,12 +44,14 @@ class SGD(Optimizer):
         clipvalue=None,
         global_clipnorm=None,
         name=None,
+        lazy=False,
     ):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
         if isinstance(momentum, bool) or not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1:
             raise ValueError(f"momentum: expected a number from 0 to 1, received {momentum!r}")
         self.momentum = float(momentum)
         self.nesterov = nesterov
+        self.lazy = bool(lazy)
         self.momentums = []
 
     def build(self, variables):
@@ -67,6 +74,17 @@ class SGD(Optimizer):
                 momentum=self.momentum,
                 nesterov=bool(self.nesterov and self.momentum),
             )
+        for v, rows, values, rate, factor in self._row_updates(grads, variables, scale):
+            kernels.sgd_rows_update(
+                v._prepare_write(),
+                rows._array,
+                values._array,
+                rate._array,
+                self.slots(self.momentums, [v])[0]._prepare_write() if self.momentum else None,
+                None if factor is None else factor._array,
+                momentum=self.momentum,
+                nesterov=bool(self.nesterov and self.momentum),
+            )
 
     def get_config(self):
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov, "lazy": self.lazy}

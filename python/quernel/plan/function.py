@@ -181,6 +181,7 @@ class Function:
         recorder.keep(leaf for leaf in tree.flatten(filled) if type(leaf) is Tensor)
         with recording.use(recorder):
             result = self._call(filled, named)
+            recorder.settle()
         del filled
         result = tree.map_structure(_another, result)  # a Tensor of the step that still lives is held by somebody
         trace = Trace(recorder, result)

@@ -116,11 +116,12 @@ class Program:
         checked, writes, last = set(), {}, -1
         for i, (op, _) in enumerate(self.calls):
             if op.kernel.name in FLAGGING:
-                indices = next(r for r in op.reads() if r.dtype.kind in "iu" and r is not _skip(op))
-                check = indices, writes.get(indices.root, 0), _limit(op)
-                if check not in checked:
-                    last = i
-                checked.add(check)
+                for indices in _indices(op):
+                    n, negative = _limit(op)
+                    check = indices, writes.get(indices.root, 0), n
+                    if (*check, False) not in checked and (*check, negative) not in checked:
+                        last = i
+                    checked.add((*check, negative))
             for ref in op.written:
                 writes[ref.root] = writes.get(ref.root, 0) + 1
         undo = {}
@@ -139,9 +140,17 @@ def _limit(op):
         return op.attrs["shape"][op.attrs["axis"]], True
     if op.kernel.module == "linear_cross_entropy":
         return op.inputs[op.kernel.inputs.index("w")].shape[1], False
+    if op.kernel.name == "rows_merge":
+        return op.attrs["n"], True
+    if op.kernel.name == "embedding":
+        return op.inputs[0].shape[0], False
     return op.inputs[-1].shape[-1], False
 
 
-def _skip(op):
-    """The array that is read by indices, which may hold integers itself."""
-    return op.inputs[0] if op.kernel.name == "gather" else None
+def _indices(op):
+    """The arrays of indices of a call; the array that `gather` reads by indices may hold integers itself."""
+    if op.kernel.name == "rows_merge":
+        return op.inputs[0]
+    if op.kernel.name == "gather":
+        return [op.inputs[1]]
+    return [next(ref for ref in op.reads() if ref.dtype.kind in "iu")]

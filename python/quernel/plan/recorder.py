@@ -6,6 +6,7 @@ arrays from outside (constants, captured arrays). Results are held by weak refer
 memory than running, and whatever still lives at the end is held by somebody.
 """
 
+import gc
 import sys
 import weakref
 import zlib
@@ -172,6 +173,7 @@ class Recorder:
         self.roots = []
         self.touched = {}
         self.tensors = []
+        self.lazy = []  # weak references to RowGradients
         self.built = False
         self._numbers = {}  # id(root array) -> number
         self._deaths = {}  # id -> weak reference that forgets the number when the array dies
@@ -268,3 +270,16 @@ class Recorder:
     def keep(self, tensors):
         """Notes Tensors that the step made or got."""
         self.tensors.extend(map(weakref.ref, tensors))
+
+    def keep_lazy(self, gradient):
+        """Notes a Tensor whose array may never be made: only if somebody holds it at the end."""
+        self.lazy.append(weakref.ref(gradient))
+
+    def settle(self):
+        """Ends the step: RowGradients that somebody still holds become arrays, as calls of the step."""
+        if any(reference() is not None for reference in self.lazy):
+            gc.collect(1)  # what only a cycle holds, nobody will read
+        for reference in self.lazy:
+            gradient = reference()
+            if gradient is not None:
+                gradient.dense()
