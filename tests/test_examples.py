@@ -1,0 +1,57 @@
+"""The programs in examples/, small: they run, learn, and say what is true."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "examples"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_is_named_in_the_readme():
+    readme = (FOLDER.parent / "README.md").read_text()
+    files = sorted(path.name for path in FOLDER.glob("*.py"))
+    assert files and all(f"examples/{name}" in readme for name in files)
+
+
+def test_char_lm(capsys):
+    example = load("char_lm")
+    assert len(example.ALPHABET) == 96
+    assert "".join(example.ALPHABET[c] for c in example.encode("a\tb\r\nc\u00e9")) == "a   b\nc?"
+    x, y = example.streams(np.arange(45, dtype="uint8"), 2, 5)
+    np.testing.assert_array_equal(x[::2].ravel(), np.arange(20))  # the first stream, batch after batch
+    np.testing.assert_array_equal(x[1::2].ravel(), np.arange(20, 40))
+    np.testing.assert_array_equal(y, x + 1)
+    bits = example.main(["--units", "24", "--layers", "1", "--batch", "8", "--steps", "32", "--files", "11",
+                         "--passes", "1", "--length", "30"])  # fmt: skip
+    text = capsys.readouterr().out
+    assert "before training: 6.5" in text  # log2 of 96 is 6.58
+    assert 2.0 < bits < 5.2 and f"after pass 1: {bits:.3f} bits per character" in text
+    assert len(text.split("temperature 0.7:\n\n")[1]) > 30
+
+
+def test_char_lm_refuses_a_text_that_is_too_short():
+    with pytest.raises(SystemExit, match="the text has 10 characters, a batch takes 11"):
+        load("char_lm").streams(np.zeros(10, "uint8"), 2, 5)
+
+
+def test_forecast(capsys):
+    errors = load("forecast").main(["--units", "24", "--epochs", "12"])
+    assert errors["GRU"] < min(errors["the last row again"], errors["the mean of the rows there"])
+    assert f"{errors['GRU']:.4f}  GRU" in capsys.readouterr().out
+
+
+def test_sequence_labels(capsys):
+    loss, accuracy, counted = load("sequence_labels").main(["--units", "16", "--epochs", "6", "--strips", "600"])
+    assert abs(accuracy - counted) < 1e-6  # of the columns that are no padding, and of those only
+    assert accuracy > 0.5 and loss < 2.3
+    text = capsys.readouterr().out
+    assert f"{100 * accuracy:.2f} % of the columns right" in text
