@@ -301,13 +301,14 @@ def test_a_built_layer_refuses_other_sizes():
         layer.reset_state([normal(N, U)] * 2)
 
 
-def test_plans_ask_for_the_settings_of_the_cell():
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+def test_plans_ask_for_the_settings_of_the_cell(name):
     """A layer whose sequence is one op does not call its cell; a change of the cell counts all the same."""
     x, y = normal(8, T, F), normal(8, U, seed=1)
 
     def train(eagerly):
         qn.utils.set_random_seed(1)
-        model = qn.Sequential([L.LSTM(U, seed=1)])
+        model = qn.Sequential([getattr(L, name)(U, seed=1)])
         model.compile("sgd", "mse", run_eagerly=eagerly)
         model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
         model.layers[0].cell.dropout = 0.5

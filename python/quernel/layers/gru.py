@@ -202,3 +202,21 @@ class GRU(RecurrentLayer):
             activity_regularizer=activity_regularizer, **kwargs,
         )  # fmt: skip
         self.use_cudnn = use_cudnn
+
+    def _sequence(self, x, states, mask, recurrent_dropout, **keywords):
+        cell = self.cell
+        h = states[0] if states is not None else None
+        b, d = cell.biases()
+        y, h = ops.gru(
+            x,
+            cell.kernel,
+            cell.recurrent_kernel,
+            b,
+            d,
+            h,
+            mask,
+            recurrent_dropout,
+            reset_after=cell.reset_after,
+            **keywords,
+        )
+        return y, [h]

@@ -28,7 +28,6 @@ class RecurrentLayer(RNN):
     """
 
     cell_class = None
-    _sequence = None
 
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
@@ -55,7 +54,7 @@ class RecurrentLayer(RNN):
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         names = self._kernel_names()
-        if names is None or self._sequence is None:
+        if names is None:
             return super().inner_loop(sequences, initial_state, mask, training=training)
         cell = self.cell
         if recording.count:  # the cell itself is not called: a plan asks for its settings all the same

@@ -146,3 +146,9 @@ class SimpleRNN(RecurrentLayer):
             cell, return_sequences, return_state, go_backwards, stateful, unroll,
             activity_regularizer=activity_regularizer, **kwargs,
         )  # fmt: skip
+
+    def _sequence(self, x, states, mask, recurrent_dropout, **keywords):
+        cell = self.cell
+        h = states[0] if states is not None else None
+        y, h = ops.simple_rnn(x, cell.kernel, cell.recurrent_kernel, cell.bias, h, mask, recurrent_dropout, **keywords)
+        return y, [h]
