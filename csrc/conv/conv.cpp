@@ -1,5 +1,5 @@
 // conv_forward and conv_dx: both fill a Gather; its loops are in gather.cpp.
-#include "conv/conv.hpp"
+#include "conv/pooled.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -14,14 +14,18 @@ double traffic(const View& a, const View& b, const View& c) { return 4.0 * (a.si
 }  // namespace
 
 bool conv_forward_prepare(Call& call) {
-    if (call.n_in != 3 || call.n_out != 1) return refuse(call, "expected x, w, b and y");
-    const View &x = call.in[0], &w = call.in[1], &b = call.in[2], &y = call.out[0];
+    const bool pooled = call.n_out == 2;
+    if (call.n_in != 3 || (call.n_out != 1 && !pooled)) return refuse(call, "expected x, w, b and y");
+    const View &x = call.in[0], &w = call.in[1], &b = call.in[2];
+    View y = call.out[0];
     Conv v;
-    if (!parse(call, x, y, w, v)) return false;
+    Pool pool;
+    if (pooled && !parse_pool(call, call.out[0], call.out[1], pool, y)) return false;
+    if (!parse(call, x, y, w, v, pooled ? POOLED : PLAIN)) return false;
     for (Axis& a : v.axis) a.out = a.live;
     if (!b.absent() && (b.rank != 1 || b.shape[0] != v.o * v.groups || b.dtype != F32))
         return refuse(call, "expected a float32 bias of one value a filter");
-    Gather& g = call.as<Gather>();
+    PooledForward& g = call.as<PooledForward>();
     g = {};
     g.from = images(x), g.to = images(y);
     g.n = v.n, g.groups = v.groups, g.k = v.c, g.j = v.o;
@@ -36,7 +40,8 @@ bool conv_forward_prepare(Call& call) {
     g.activation = v.activation;
     g.lines = lines_of_y;
     call.flops = products(v, v.axis);
-    call.bytes = traffic(x, w, y);
+    call.bytes = traffic(x, w, pooled ? call.out[0] : y);
+    if (pooled) pool_pieces(g, pool, call.out[0].f32w());
     plan(call, g);
     return true;
 }

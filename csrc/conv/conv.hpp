@@ -9,7 +9,7 @@
 // `low` before the first element (the end needs none: taps are clipped). Any strides of memory on both sides; sizes may
 // be zero. A plan may append, for each dimension, the number `live` of positions from the first that matter, where a
 // pool drops the last ones: forward need not write y beyond them, and dx and dw are promised that dy is +0 there
-// (rim.hpp says why leaving these terms out keeps the bits).
+// (rim.hpp says why leaving these terms out keeps the bits). Two more forms are in pooled.hpp.
 //
 // Order of operations (docs/numerics.md): every output is one chain of fused multiply-adds, broken every 512 logical
 // terms, counted before clipping, block sums added in order:
@@ -46,7 +46,8 @@ struct Images {
 
 // Reads attributes and shapes; w is (taps..., c, o), of a depthwise convolution (taps..., channels, filters a channel).
 // False with call.error set where they contradict each other.
-bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv, bool depthwise = false);
+enum Form { PLAIN, DEPTHWISE, POOLED };
+bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv, Form form = PLAIN);
 Images images(const View& v);
 void tap_strides(const View& w, ptrdiff_t strides[SPATIAL]);
 
@@ -82,6 +83,9 @@ struct Gather {
     int64_t panel;                    // columns of a panel of packed weights
     bool narrow;                      // goes the way of narrow.hpp
     bool rim;                         // dx: dy is +0 beyond `live` of some axis
+    // Where `piece` is set, `to` is a buffer of so many rows of an image; each time it is full, `take` gets it.
+    int64_t piece;
+    void (*take)(const Gather& g, const float* rows, int64_t image, int64_t top, int64_t bottom);
 };
 void plan(Call& call, Gather& g);
 void run(const Gather& g, const Team& team, char* scratch);

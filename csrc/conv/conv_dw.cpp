@@ -194,12 +194,17 @@ struct Worker {
 }  // namespace
 
 bool conv_dw_prepare(Call& call) {
-    if (call.n_in != 2 || call.n_out != 1) return refuse(call, "expected x, dy and dw");
-    const View &x = call.in[0], &dy = call.in[1], &dw = call.out[0];
+    const bool pooled = call.n_in == 3 && call.n_out == 2;
+    if (!pooled && (call.n_in != 2 || call.n_out != 1)) return refuse(call, "expected x, dy and dw");
+    const View &x = call.in[0], &dw = call.out[0];
+    View dy = call.in[1];
     ConvDw& way = call.as<ConvDw>();
+    Thin& thin = way.thin;
     Weights& s = way.usual;
-    s = {};
-    if (!parse(call, x, dy, dw, s.v)) return false;
+    s = {}, thin = {};
+    thin.pooled = pooled;
+    if (pooled && !parse_pool(call, call.in[1], call.in[2], thin.pool, dy)) return false;
+    if (!parse(call, x, dy, dw, s.v, pooled ? POOLED : PLAIN)) return false;
     s.x = images(x), s.dy = images(dy), s.dw = dw.f32w();
     tap_strides(dw, s.dw_tap);
     s.dw_c = dw.stride[dw.rank - 2], s.dw_o = dw.stride[dw.rank - 1];
@@ -215,8 +220,16 @@ bool conv_dw_prepare(Call& call) {
     s.rim = live < s.positions;
     call.flops = 2.0 * s.v.n * live * s.v.taps * s.v.c * s.v.o * s.v.groups;
     call.bytes = 4.0 * (x.size() + dy.size() + dw.size());
-    way.is_thin = !s.images_inside && plan_thin(call, x, dy, dw, s.v, way.thin);
+    if (pooled) {
+        if (s.images_inside) return refuse(call, "expected maps of more than %d positions", (int)FEW);
+        const View& db = call.out[1];
+        if (db.rank != 1 || db.shape[0] != s.v.o || db.dtype != F32)
+            return refuse(call, "expected db of one value a filter");
+        thin.dy_of_pool = call.in[1].f32(), thin.db = db.f32w(), thin.db_o = db.stride[0];
+    }
+    way.is_thin = (pooled || !s.images_inside) && plan_thin(call, x, dy, dw, s.v, thin);
     if (way.is_thin) return true;
+    if (pooled) return refuse(call, "expected few channels in one group, side by side, and no dilation");
     const int64_t rows = s.v.groups * ((s.v.o + PANEL - 1) / PANEL) * s.v.taps * s.v.c;
     call.ranks = worth(call, (rows + 3) / 4);
     s.row_room = rows;  // a team may be smaller than planned

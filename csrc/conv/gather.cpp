@@ -174,8 +174,10 @@ struct Worker {
 
 }  // namespace
 
+static int64_t pieces_of(const Gather& g) { return (g.size[1] + g.piece - 1) / g.piece; }
+
 void plan(Call& call, Gather& g) {
-    if (plan_narrow(call, g)) return;
+    if (!g.piece && plan_narrow(call, g)) return;
     g.panel = panel_of(g);
     const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2];
     const int64_t rows = most(most(g.size[1], g.size[2]), g.n);
@@ -185,8 +187,8 @@ void plan(Call& call, Gather& g) {
     g.packed = lies_packed(g) ? 0 : align64(g.groups * g.j * taps * g.k * 4);
     g.line_room = align64((g.size[0] + g.size[1] + g.size[2]) * (int64_t)sizeof(Line));
     g.room = g.line_room + align64(taps * (int64_t)(sizeof(Tap) + sizeof(Run))) + align64(g.groups * g.j * 4) +
-             (g.to.c == 1 ? 0 : align64(rows * g.panel * 4));
-    call.ranks = worth(call, g.n * g.size[1]);
+             (g.to.c == 1 ? 0 : align64(rows * g.panel * 4)) + align64(g.piece * g.to.at[1] * 4);
+    call.ranks = worth(call, g.n * (g.piece ? pieces_of(g) : g.size[1]));
     call.scratch = g.packed + call.ranks * g.room;
 }
 
@@ -209,24 +211,51 @@ struct Share {
     }
 };
 
-void walk(const Gather& g, Worker& worker, const Share& share, Line* list, bool live) {
-    Line* lines[SPATIAL] = {list, nullptr, nullptr};
+// All regions, for a part of the images or of their rows.
+struct Regions {
+    Worker& worker;
+    Line* lines[SPATIAL];
     int64_t count[SPATIAL];
-    for (int d = 0; d < SPATIAL; ++d) {
-        Axis a = g.axis[d];
-        if (live) a.out = a.live;
-        count[d] = g.lines(a, lines[d]);
-        if (d + 1 < SPATIAL) lines[d + 1] = lines[d] + count[d];
+
+    Regions(const Gather& g, Worker& w, Line* list, bool live) : worker(w) {
+        for (int d = 0; d < SPATIAL; ++d) {
+            Axis a = g.axis[d];
+            if (live) a.out = a.live;
+            lines[d] = list;
+            count[d] = g.lines(a, list);
+            list += count[d];
+        }
     }
-    share.each([&](int64_t begin, int64_t end, int64_t top, int64_t bottom) {
+    // Row `top` of the image is written to row top - shift of `to`.
+    void each(int64_t begin, int64_t end, int64_t top, int64_t bottom, bool whole, int64_t shift = 0) const {
         for (int64_t d = 0; d < count[0]; ++d)
             for (int64_t r = 0, before = 0; r < count[1]; before += lines[1][r++].count) {
-                const Line row = part(lines[1][r], before, top, bottom);
+                Line row = part(lines[1][r], before, top, bottom);
+                row.first -= shift;
                 if (row.count)
                     for (int64_t c = 0; c < count[2]; ++c)
-                        worker.region(lines[0][d], row, lines[2][c], begin, end, share.whole);
+                        worker.region(lines[0][d], row, lines[2][c], begin, end, whole);
             }
+    }
+};
+
+void walk(const Gather& g, Worker& worker, const Share& share, Line* list, bool live) {
+    const Regions regions(g, worker, list, live);
+    share.each([&](int64_t begin, int64_t end, int64_t top, int64_t bottom) {
+        regions.each(begin, end, top, bottom, share.whole);
     });
+}
+
+void walk_pieces(const Gather& g, Worker& worker, const Team& team, Line* list) {  // worker.g writes to the buffer
+    const Regions regions(g, worker, list, false);
+    const int64_t pieces = pieces_of(g);
+    const Range mine = split(g.n * pieces, team);
+    for (int64_t i = mine.begin; i < mine.end; ++i) {
+        const int64_t image = i / pieces, top = i % pieces * g.piece;
+        const int64_t bottom = top + g.piece < g.size[1] ? top + g.piece : g.size[1];
+        regions.each(image, image + 1, top, bottom, false, top);
+        g.take(g, worker.g.to.data, image, top, bottom);
+    }
 }
 
 // Whether a weight is no number: it makes products with 0 that are none.
@@ -262,7 +291,11 @@ void run(const Gather& g, const Team& team, char* scratch) {
         pack(g, weights, r.begin, r.end);
         team.barrier();
     }
-    Worker worker{g,
+    Gather own = g;
+    if (g.piece)
+        own.to.data =
+            reinterpret_cast<float*>(scratch + g.packed + (team.rank + 1) * g.room - align64(g.piece * g.to.at[1] * 4));
+    Worker worker{own,
                   g.packed ? weights : g.w,
                   g.packed ? 0 : g.w_k,
                   g.bias ? bias : nullptr,
@@ -270,6 +303,7 @@ void run(const Gather& g, const Team& team, char* scratch) {
                   list,
                   reinterpret_cast<float*>(room)};
 
+    if (g.piece) return walk_pieces(g, worker, team, lines);
     const Share share(g, team);
     const bool live = g.rim && weights_finite(g);
     walk(g, worker, share, lines, live);

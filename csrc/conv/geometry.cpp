@@ -4,12 +4,12 @@
 namespace quernel {
 namespace QUERNEL_ISA {
 
-bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv, bool depthwise) {
+bool parse(Call& call, const View& x, const View& y, const View& w, Conv& conv, Form form) {
     if (call.n_ints < 3)
         return refuse(call, "expected attributes: rank, groups, activation, strides, dilations, padding");
     const int64_t rank = call.ints[0];
-    const bool lives = !depthwise && call.n_ints == 3 + 4 * rank;
-    if (rank < 1 || rank > SPATIAL || (call.n_ints != 3 + 3 * rank && !lives))
+    const bool depthwise = form == DEPTHWISE, lives = form == PLAIN && call.n_ints == 3 + 4 * rank;
+    if (rank < 1 || rank > SPATIAL || (call.n_ints != (form == POOLED ? 3 + 5 * rank : 3 + 3 * rank) && !lives))
         return refuse(call, "expected 1 to 3 spatial dimensions");
     if (x.rank != rank + 2 || y.rank != rank + 2 || w.rank != rank + 2)
         return refuse(call, "expected images and kernel of %d dimensions", (int)rank + 2);

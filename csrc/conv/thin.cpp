@@ -29,9 +29,10 @@ struct Tile {
     int64_t j;            // first column
     int lanes;            // of the last vector
     float* out;           // row 0 of dw, column j
+    float* bias;          // db, column j: where BIAS, the sum of dy without x
 };
 
-template <int K, int H, int V>
+template <int K, int H, int V, bool BIAS = false>
 void tile(const Tile& t) {
     constexpr int R = K * H;
     const Thin& s = t.s;
@@ -58,6 +59,9 @@ void tile(const Tile& t) {
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) acc[i][v] = zero();
+    vf bias[V];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) bias[v] = zero();
     for (int64_t q = 0; q < t.count; ++q) {
         const Span span = t.spans[q];
         unsigned present = 0;
@@ -66,7 +70,7 @@ void tile(const Tile& t) {
             const int64_t d = span.at[0] * a[0].stride + tap[k][0], h = span.at[1] * a[1].stride + tap[k][1];
             if (d >= 0 && d < a[0].in && h >= 0 && h < a[1].in) present |= ONE_LINE << (k * H);
         }
-        if (!present) continue;
+        if (!present && !BIAS) continue;
         const int64_t end = span.p + span.n;
         const int64_t from = present == ALL_ROWS ? clamp(left.begin, span.p, end) : end;
         const int64_t to = present == ALL_ROWS ? clamp(right.end, from, end) : end;
@@ -91,7 +95,10 @@ void tile(const Tile& t) {
 #pragma GCC unroll 2
                 for (int v = 0; v < V; ++v) {
                     bv[v] = load(b, v);
-                    __builtin_prefetch(b + AHEAD * dy_step + v * VL);
+                    if constexpr (BIAS)
+                        bias[v] = add(bias[v], bv[v]);
+                    else
+                        __builtin_prefetch(b + AHEAD * dy_step + v * VL);
                 }
 #pragma GCC unroll 14
                 for (int i = 0; i < R; ++i) {
@@ -110,6 +117,8 @@ void tile(const Tile& t) {
         terms(to, Some<false>{});
         terms(end, Some<true>{});
     }
+#pragma GCC unroll 2
+    for (int v = 0; BIAS && v < V; ++v) store_n(t.bias + v * VL, bias[v], v == V - 1 ? t.lanes : VL);
 #pragma GCC unroll 14
     for (int i = 0; i < R; ++i) {
         float* to = t.out + ((t.line + i / H) * s.high + t.first + i % H) * s.v.o;
@@ -139,6 +148,17 @@ constexpr Tiles make_tiles() {
 }
 constexpr Tiles TILES = make_tiles();
 
+// Tiles of the usual kernels that sum db in passing.
+template <int V>
+Run biased(int64_t lines, int64_t high) {
+    if (VL < 16) return nullptr;  // too few registers
+    if (lines == 3 && high == 3) return tile<3, 3, V, VL == 16>;
+    if (lines == 1 && high == 9) return tile<1, 9, V, VL == 16>;
+    return nullptr;
+}
+
+void bias_sums(const Thin& s, const Span* spans, int64_t count, int64_t j, int64_t width, float* out);
+
 int64_t parts(int64_t n, int64_t most) { return (n + most - 1) / most; }
 
 // All rows of dw for one block's terms.
@@ -154,8 +174,16 @@ void block_sums(const Thin& s, const Span* spans, int64_t count, float* out) {
             const int64_t line = s.lines * band / bands, next = s.lines * (band + 1) / bands;
             for (int64_t piece = 0; piece < pieces; ++piece) {
                 const int64_t first = s.high * piece / pieces, end = s.high * (piece + 1) / pieces;
-                TILES.run[vectors][next - line][end - first](
-                    {s, spans, count, line, first, j, (int)(width - (vectors - 1) * VL), out + j});
+                float* const bias = out + s.rows * s.v.o + j;
+                Run run = TILES.run[vectors][next - line][end - first];
+                if (s.pooled && line + first == 0) {
+                    const Run both = (vectors == 2 ? biased<2> : biased<1>)(next, end);
+                    if (both)
+                        run = both;
+                    else
+                        bias_sums(s, spans, count, j, width, bias);
+                }
+                run({s, spans, count, line, first, j, (int)(width - (vectors - 1) * VL), out + j, bias});
             }
         }
     }
@@ -186,8 +214,29 @@ int64_t list(const Thin& s, int64_t begin, int64_t end, Span* spans) {
     return count;
 }
 
-int64_t sums_bytes(const Thin& s) { return align64(4 * s.blocks * s.rows * s.v.o); }
+// db's terms in one block: one chain, as bias_db has.
+void bias_sums(const Thin& s, const Span* spans, int64_t count, int64_t j, int64_t width, float* out) {
+    const int n = (int)clamp(width, 0, VL), m = (int)clamp(width - VL, 0, VL);
+    vf sum = zero(), next = zero();
+    for (int64_t q = 0; q < count; ++q) {
+        const float* dy = spans[q].dy + j;
+        for (int64_t i = 0; i < spans[q].n; ++i, dy += s.v.o) {
+            sum = add(sum, load_n(dy, n));
+            if (m) next = add(next, load_n(dy + VL, m));
+        }
+    }
+    store_n(out, sum, n);
+    if (m) store_n(out + VL, next, m);
+}
+
+int64_t sum_rows(const Thin& s) { return s.rows + (s.pooled ? 1 : 0); }
+int64_t sums_bytes(const Thin& s) { return align64(4 * s.blocks * sum_rows(s) * s.v.o); }
 constexpr int64_t SPANS = align64((CHAIN + 1) * (int64_t)sizeof(Span));
+
+Bands bands_of(const Thin& s, float* ring) {
+    const int64_t high = s.v.axis[1].out, wide = s.v.axis[2].out;
+    return {s.pool, s.dy_of_pool, high, wide, ring, s.pooled ? Bands::slots_for(s.pool, high, CHAIN / wide + 2) : 0};
+}
 
 }  // namespace
 
@@ -203,29 +252,40 @@ bool plan_thin(Call& call, const View& x, const View& dy, const View& dw, const 
     s.blocks = (s.total + CHAIN - 1) / CHAIN;
     const bool neighbours = v.c == 1 ? s.x.at[2] == 1 : s.x.c == 1 && s.x.at[2] == v.c;
     if (v.groups > 1 || v.axis[2].dilation > 1 || v.c >= 8 || !neighbours || (s.dy.c != 1 && v.o > 1)) return false;
-    if (!s.rows || !v.o || s.blocks < 4 * call.threads || sums_bytes(s) > MOST_SUMS) return false;
+    if (!s.rows || !v.o || !s.total) return false;
+    if (!s.pooled && (s.blocks < 4 * call.threads || sums_bytes(s) > MOST_SUMS)) return false;
     call.ranks = worth(call, s.blocks);
-    call.scratch = sums_bytes(s) + call.ranks * SPANS;
+    call.scratch = sums_bytes(s) + call.ranks * (SPANS + (s.pooled ? bands_of(s, nullptr).bytes() : 0));
     return true;
 }
 
 void run_thin(const Thin& s, const Team& team, char* scratch) {
     float* const sums = reinterpret_cast<float*>(scratch);
-    Span* const spans = reinterpret_cast<Span*>(scratch + sums_bytes(s) + team.rank * SPANS);
-    const int64_t each = s.rows * s.v.o;
+    Bands bands = bands_of(s, nullptr);
+    char* const room = scratch + sums_bytes(s) + team.rank * (SPANS + (s.pooled ? bands.bytes() : 0));
+    Span* const spans = reinterpret_cast<Span*>(room);
+    bands.ring = reinterpret_cast<float*>(room + SPANS);
+    if (s.pooled) bands.start();
+    const int64_t each = sum_rows(s) * s.v.o, wide = s.v.axis[2].out;
     const Range blocks = split(s.blocks, team);
     for (int64_t b = blocks.begin; b < blocks.end; ++b) {
         const int64_t begin = b * CHAIN, end = begin + CHAIN < s.total ? begin + CHAIN : s.total;
-        block_sums(s, spans, list(s, begin, end, spans), sums + b * each);
+        const int64_t count = list(s, begin, end, spans);
+        if (s.pooled) {
+            for (int64_t q = 0; q < count; ++q) spans[q].dy = bands.row(begin / wide + q) + spans[q].p * s.v.o;
+        }
+        block_sums(s, spans, count, sums + b * each);
     }
     team.barrier();
     const Axis* const a = s.v.axis;
-    const Range rows = split(s.rows, team);
+    const Range rows = split(sum_rows(s), team);
     for (int64_t row = rows.begin; row < rows.end; ++row) {
         const int64_t c = row % s.v.c;
         int64_t tap = row / s.v.c;
         float* to = s.dw + c * s.dw_c;
         for (int d = SPATIAL - 1; d >= 0; tap /= a[d--].taps) to += tap % a[d].taps * s.dw_tap[d];
+        const ptrdiff_t step = row < s.rows ? s.dw_o : s.db_o;
+        if (row == s.rows) to = s.db;
         for (int64_t j = 0; j < s.v.o; j += VL) {
             const int lanes = s.v.o - j < VL ? (int)(s.v.o - j) : VL;
             const float* from = sums + row * s.v.o + j;
@@ -233,7 +293,7 @@ void run_thin(const Thin& s, const Team& team, char* scratch) {
             for (int64_t b = 1; b < s.blocks; ++b) sum = add(sum, load_n(from + b * each, lanes));
             alignas(64) float out[VL];
             storeu(out, sum);
-            for (int i = 0; i < lanes; ++i) to[(j + i) * s.dw_o] = out[i];
+            for (int i = 0; i < lanes; ++i) to[(j + i) * step] = out[i];
         }
     }
 }

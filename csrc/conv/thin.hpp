@@ -5,7 +5,7 @@
 // of positions, with its chains in registers; at a border it leaves out the rows whose tap is clipped. Ranks share
 // blocks, so each reads images of its own; the blocks' sums meet in scratch and are added in order.
 #pragma once
-#include "conv/conv.hpp"
+#include "conv/pooled.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -17,6 +17,11 @@ struct Thin {
     ptrdiff_t dw_tap[SPATIAL], dw_c, dw_o;
     int64_t total, blocks;      // terms, blocks of 512 of them
     int64_t lines, high, rows;  // kernel rows; rows of dw in one (taps along the last axis, channels); all rows of dw
+    bool pooled;                // dy is the gradient of pooled windows, s.dy what it would be of the map
+    Pool pool;
+    const float* dy_of_pool;
+    float* db;  // of the map's gradient, where pooled
+    ptrdiff_t db_o;
 };
 
 // Whether conv_dw is to go this way. Sets call.ranks and call.scratch; flops and bytes are known.

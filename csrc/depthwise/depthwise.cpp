@@ -255,7 +255,7 @@ bool depthwise_conv_forward_prepare(Call& call) {
     if (call.n_in != 3 || call.n_out != 1) return refuse(call, "expected x, w, b and y");
     const View &x = call.in[0], &w = call.in[1], &b = call.in[2], &y = call.out[0];
     Conv v;
-    if (!parse(call, x, y, w, v, true)) return false;
+    if (!parse(call, x, y, w, v, DEPTHWISE)) return false;
     if (!b.absent() && (b.rank != 1 || b.shape[0] != v.c * v.o || b.dtype != F32))
         return refuse(call, "expected a float32 bias of one value a filter");
     Window& g = call.as<Window>();
@@ -287,7 +287,7 @@ bool depthwise_conv_dx_prepare(Call& call) {
     if (call.n_in != 2 || call.n_out != 1) return refuse(call, "expected dy, w and dx");
     const View &dy = call.in[0], &w = call.in[1], &dx = call.out[0];
     Conv v;
-    if (!parse(call, dx, dy, w, v, true)) return false;
+    if (!parse(call, dx, dy, w, v, DEPTHWISE)) return false;
     Window& g = call.as<Window>();
     g = {};
     g.from = images(dy), g.to = images(dx);

@@ -188,7 +188,7 @@ bool depthwise_conv_dw_prepare(Call& call) {
     const View &x = call.in[0], &dy = call.in[1], &dw = call.out[0];
     Weights& s = call.as<Weights>();
     s = {};
-    if (!parse(call, x, dy, dw, s.v, true)) return false;
+    if (!parse(call, x, dy, dw, s.v, DEPTHWISE)) return false;
     s.x = images(x), s.dy = images(dy), s.dw = dw.f32w();
     s.dy_m = s.dy.c, s.dy.c *= s.v.o;
     tap_strides(dw, s.dw_tap);

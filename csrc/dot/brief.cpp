@@ -76,6 +76,14 @@ void spread(const Dot& d, const Part& part) {
     };
     int64_t i = 0;
     for (; i + ROWS <= d.m; i += ROWS) rows(Count<ROWS>{});
+    if (i < d.m && i) {  // the last rows with some of those before once more: one row alone waits for its own sums
+        const int64_t again = i + ROWS - d.m;
+#pragma GCC unroll 3
+        for (int t = 0; t < T; ++t) a[t] -= again * a_m;
+        c -= again * c_m;
+        rows(Count<ROWS>{});
+        return;
+    }
     for (; i < d.m; ++i) rows(Count<1>{});
 }
 

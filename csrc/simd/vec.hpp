@@ -23,6 +23,7 @@
 //   to_int(vf) -> vi                 round to nearest even, |v| < 2^31
 //   to_float(vi) -> vf
 //   loadi(p) loadi_n(p, n) storei(p, v) storei_n(p, v, n)
+//   load_bytes(p, n) store_bytes(p, v, n)   n bytes as int32 lanes; the low bytes of n lanes
 //   transpose(vf (&r)[VL])           r[i][j] <-> r[j][i], in registers
 //
 // There is no raw min or max: x86 and NEON differ on NaN and on signed zeros. `larger` and `smaller` are compare +

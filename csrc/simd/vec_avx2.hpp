@@ -89,6 +89,16 @@ QUERNEL_INLINE vi to_int(vf v) {
 QUERNEL_INLINE vf to_float(vi v) { return _mm256_cvtepi32_ps(v); }
 QUERNEL_INLINE vi loadi(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) { return _mm256_maskload_epi32(p, lanes_below(n)); }
+QUERNEL_INLINE vi load_bytes(const uint8_t* p, int n) {
+    int64_t some = 0;
+    __builtin_memcpy(&some, p, n < VL ? n : VL);
+    return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(some));
+}
+QUERNEL_INLINE void store_bytes(uint8_t* p, vi v, int n) {
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    const int64_t all = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+    __builtin_memcpy(p, &all, n < VL ? n : VL);
+}
 QUERNEL_INLINE void storei(int32_t* p, vi v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 QUERNEL_INLINE void storei_n(int32_t* p, vi v, int n) { _mm256_maskstore_epi32(p, lanes_below(n), v); }
 

@@ -92,6 +92,10 @@ QUERNEL_INLINE vf to_float(vi v) {
 }
 QUERNEL_INLINE vi loadi(const int32_t* p) { return _mm512_loadu_si512(p); }
 QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) { return _mm512_maskz_loadu_epi32(first_n(n), p); }
+QUERNEL_INLINE vi load_bytes(const uint8_t* p, int n) {
+    return _mm512_maskz_cvtepu8_epi32(first_n(n), _mm_maskz_loadu_epi8(first_n(n), p));
+}
+QUERNEL_INLINE void store_bytes(uint8_t* p, vi v, int n) { _mm512_mask_cvtepi32_storeu_epi8(p, first_n(n), v); }
 QUERNEL_INLINE void storei(int32_t* p, vi v) { _mm512_storeu_si512(p, v); }
 QUERNEL_INLINE void storei_n(int32_t* p, vi v, int n) { _mm512_mask_storeu_epi32(p, first_n(n), v); }
 

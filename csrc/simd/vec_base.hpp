@@ -120,6 +120,16 @@ QUERNEL_INLINE vi loadi_n(const int32_t* p, int n) {
     for (int i = 0; i < n; ++i) v[i] = p[i];
     return v;
 }
+QUERNEL_INLINE vi load_bytes(const uint8_t* p, int n) {
+    int32_t t[VL] = {};
+    for (int i = 0; i < n; ++i) t[i] = p[i];
+    return loadi(t);
+}
+QUERNEL_INLINE void store_bytes(uint8_t* p, vi v, int n) {
+    int32_t t[VL];
+    std::memcpy(t, &v, sizeof(v));
+    for (int i = 0; i < n; ++i) p[i] = (uint8_t)t[i];
+}
 QUERNEL_INLINE void storei(int32_t* p, vi v) { std::memcpy(p, &v, sizeof(v)); }
 QUERNEL_INLINE void storei_n(int32_t* p, vi v, int n) {
     for (int i = 0; i < n; ++i) p[i] = v[i];

@@ -3,6 +3,7 @@
 from .. import recording
 from .drops import rows_that_a_pool_drops
 from .fused_loss import dense_and_loss, loss_and_gradient
+from .pooled import pooled_first_layers
 from .recorder import MADE, OUTSIDE, Like, Op, Root, address_of, array_at
 from .trace import FLAGGING
 
@@ -87,7 +88,14 @@ def _value(program, ref):
     return array_at(owner, address_of(owner) + ref.offset, ref)
 
 
-REWRITES = [constant_calls, relu_before_pool, rows_that_a_pool_drops, dense_and_loss, loss_and_gradient]
+REWRITES = [
+    constant_calls,
+    relu_before_pool,
+    pooled_first_layers,
+    rows_that_a_pool_drops,
+    dense_and_loss,
+    loss_and_gradient,
+]
 
 
 def _maker(program, ref, users, reader):
