@@ -14,6 +14,7 @@ from ..tensor import Tensor, as_tensor
 from ..variable import Reader, settle_readers
 from . import check, summary
 from .arguments import array_of, describe, fill, first_step
+from .memory import give_back
 from .plan import BadIndex, Plan
 from .recorder import OUTSIDE, Recorder
 from .rows import Rows
@@ -195,6 +196,7 @@ class Function:
                 plan = Plan(trace, leaves)
                 plan.engine.profile(self.profiled)
                 entry.plans = [*_recent(entry.plans), plan]
+                give_back()
             elif first.built and not trace.built:  # the first step made state, and may have computed for it
                 entry.firsts.append(trace)
             else:

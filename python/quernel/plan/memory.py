@@ -2,6 +2,17 @@
 
 from .. import backend
 
+KEPT = 64 << 20  # bytes; mapping and faulting them anew takes about 10 ms
+
+
+def give_back():
+    """Gives the system what arrays left behind, where it is much: the two steps that Python made of a plan needed a
+    buffer for each of their results, and the plan has a workspace.
+    """
+    core = backend._state.core
+    if core is not None and core.memory_stats()["cached"] > KEPT:
+        core.trim_memory()
+
 
 def memory_stats():
     """Bytes and counts of quernel's own memory.
