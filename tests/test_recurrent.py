@@ -129,6 +129,28 @@ def test_dropout(name, more, rates):
     close(first, y)
 
 
+def test_the_cell_forgets_its_dropout_masks_after_a_call():
+    for name, more in KINDS:
+        layer = getattr(L, name)(U, dropout=0.5, recurrent_dropout=0.5, **more)
+        layer(normal(N, T, F), training=True)
+        one = [qn.constant(s[:1]) for s in states_of(name)]
+        assert layer.cell(normal(1, F), one, training=True)[0].shape == (1, U)
+
+
+def test_first_states_of_a_subclass():
+    class Begun(L.GRU):
+        def get_initial_state(self, batch_size):
+            return [qn.ops.ones((batch_size, self.units))]
+
+    layer = Begun(U)
+    x = normal(N, T, F)
+    plain = L.GRU(U)
+    plain.build((N, T, F))
+    layer.build((N, T, F))
+    layer.set_weights(plain.get_weights())
+    assert_same_bits(layer(x), plain(x, initial_state=np.ones((N, U), "float32")))
+
+
 def test_weights():
     """Shapes, order, names and paths are Keras's; the forget gate starts at 1, the recurrent kernels orthogonal."""
     for name, gates, bias in (("SimpleRNN", 1, (U,)), ("GRU", 3, (2, 3 * U)), ("LSTM", 4, (4 * U,))):

@@ -118,6 +118,26 @@ def test_stacks_are_layers_one_after_the_other(mask):
         assert_same_bits(a, b)
 
 
+@pytest.mark.parametrize("name", ["GRU", "LSTM"])
+def test_masked_outputs_of_a_stack_are_states_of_its_last_cell(name):
+    """Also before the first step that counts, where the state is the one that was given."""
+    x, k = normal(N, T, F), 2 if name == "LSTM" else 1
+    given = [normal(N, U, seed=3 + i) for i in range(2 * k)]
+    stack = L.RNN(
+        [getattr(L, name + "Cell")(U), getattr(L, name + "Cell")(U)], return_sequences=True, return_state=True
+    )
+    result = stack(x, initial_state=given, mask=MASK)
+    weights = stack.get_weights()
+    h, _, first = recurrence(name, x, weights[:3], given[:k], MASK)
+    h, _, second = recurrence(name, h, weights[3:], given[k:], MASK)
+    for actual, expected in zip(qn.tree.flatten(result), [h, *first, *second]):
+        close(actual, expected, k=2 * T * (F + U))
+    last, *states = stack(np.zeros((N, 0, F), "float32"), initial_state=given)
+    assert last.shape == (N, 0, U)
+    stack.return_sequences = False
+    assert_same_bits(stack(np.zeros((N, 0, F), "float32"), initial_state=given)[0], given[k])
+
+
 def test_a_stack_draws_a_dropout_mask_for_each_cell():
     x = np.repeat(normal(N, 1, F), T, axis=1)
     cells = [L.SimpleRNNCell(U, activation=None, dropout=0.5, recurrent_initializer="zeros", seed=s) for s in (1, 2)]
@@ -157,6 +177,21 @@ def test_bidirectional(merge, sequences, masked):
     for one, two in zip(leaves(again(x, mask=mask, initial_state=list(result[-4:]))),
                         leaves(layer(x, mask=mask, initial_state=list(result[-4:])))):  # fmt: skip
         assert_same_bits(one, two)
+
+
+def test_bidirectional_takes_states_and_hands_masks_on():
+    x, given = qn.constant(normal(N, T, F)), [normal(N, U, seed=3 + i) for i in range(4)]
+    layer = L.Bidirectional(L.LSTM(U, return_sequences=True, return_state=True), merge_mode=None)
+    x._keras_mask = qn.constant(MASK)
+    result = layer(x, initial_state=given)
+    weights = layer.get_weights()
+    a, _, a_states = recurrence("LSTM", x.numpy(), weights[:3], given[:2], MASK, False, True)
+    b, _, b_states = recurrence("LSTM", x.numpy(), weights[3:], given[2:], MASK, True, True)
+    for actual, expected in zip(result, [a, b[:, ::-1], *a_states, *b_states]):
+        close(actual, expected)
+    masks = [getattr(value, "_keras_mask", None) for value in result]
+    assert masks[0] is not None and masks[1] is not None and masks[2:] == [None] * 4
+    assert getattr(L.Bidirectional(L.GRU(U))(x), "_keras_mask", None) is None
 
 
 def test_bidirectional_of_two_layers():

@@ -159,14 +159,14 @@ class RNN(Layer):
         n = sequences.shape[0]
         states = self.get_initial_state(n) if initial_state is None else initial_state
         call = self.cell if callable(self.cell) else self.cell.call
-        keywords = {"training": training} if getattr(self.cell, "_call_has_training_arg", False) else {}
 
         def step(inputs, states):
-            output, new_states = call(inputs, states, **keywords)
+            output, new_states = call(inputs, states)  # a layer takes `training` from the outer call
             return output, pack_states(states, new_states, self.cell)
 
+        stacked = isinstance(self.cell, StackedRNNCells) or tree.is_nested(self.state_size[0])
         last, outputs, states = run_steps(
-            step, sequences, states, mask, self.go_backwards, self.zero_output_for_mask, self.return_sequences
+            step, sequences, states, mask, self.go_backwards, self.zero_output_for_mask, self.return_sequences, stacked
         )
         if outputs is None and self.return_sequences:  # no steps
             outputs = ops.zeros((n, 0, output_size_of(self.cell)), dtype=self.compute_dtype)

@@ -3,7 +3,7 @@
 from .. import ops, tree
 
 
-def run_steps(step, sequences, states, mask, go_backwards, zero_output_for_mask, keep_all):
+def run_steps(step, sequences, states, mask, go_backwards, zero_output_for_mask, keep_all, stacked):
     """Calls output, states = step(inputs, states) for every time step.
 
     Where the mask says no, the states stay as they were, and the output is the state that goes on as output, or zeros.
@@ -16,6 +16,7 @@ def run_steps(step, sequences, states, mask, go_backwards, zero_output_for_mask,
         go_backwards: whether the last step comes first; the outputs come in the order of the calls.
         zero_output_for_mask: whether masked outputs are zeros.
         keep_all: whether all outputs are wanted.
+        stacked: whether the state that goes on as output is the first of the last cell's, or the first of all.
 
     Returns:
         (the last output, the outputs (n, t, ...) or None, the states after the last step). Without any step the outputs
@@ -34,25 +35,29 @@ def run_steps(step, sequences, states, mask, go_backwards, zero_output_for_mask,
             if zero_output_for_mask:
                 instead = ops.zeros_like(new_output)
             else:
-                instead = carried_output(states, new_output if output is None else output, output is None)
+                instead = carried_output(first_state(states, stacked), output, new_output)
             output = choose(on, new_output, instead)
             pairs = zip(tree.flatten(new_states), tree.flatten(states))
             states = tree.pack(states, [choose(on, new, old) for new, old in pairs])
         if keep_all:
             outputs.append(output)
     if output is None:
-        output = tree.flatten(states[-1] if tree.is_nested(states[0]) else states[0])[0]
+        output = first_state(states, stacked)
     return output, ops.stack(outputs, axis=1) if outputs else None, states
 
 
-def carried_output(states, output, is_first):
-    """What stands in the place of a masked output: the first state, of the last cell where cells are stacked; where
-    that has another shape than the outputs, the output before, or zeros for the first.
+def first_state(states, stacked):
+    """The state that stands for an output."""
+    return tree.flatten(states[-1] if stacked else states)[0]
+
+
+def carried_output(state, before, like):
+    """What stands in the place of a masked output: the state; where that has another shape than the outputs, the output
+    before, or zeros for the first.
     """
-    state = tree.flatten(states[-1] if tree.is_nested(states[0]) else states[0])[0]
-    if tuple(state.shape) == tuple(output.shape):
+    if tuple(state.shape) == tuple(like.shape):
         return state
-    return ops.zeros_like(output) if is_first else output
+    return ops.zeros_like(like) if before is None else before
 
 
 def choose(mask, yes, no):

@@ -94,12 +94,11 @@ class StackedRNNCells(Layer):
             input_shape = (input_shape[0], output_size_of(cell))
         self.built = True
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs, states):
         new_states = []
         for cell, state in zip(self.cells, states):
             call = cell if callable(cell) else cell.call
-            keywords = {"training": training} if getattr(cell, "_call_has_training_arg", False) else {}
-            inputs, new = call(inputs, state if tree.is_nested(state) else [state], **keywords)
+            inputs, new = call(inputs, state if tree.is_nested(state) else [state])
             new_states.append(pack_states(state, new, cell))
         return inputs, new_states
 
