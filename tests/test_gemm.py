@@ -137,6 +137,37 @@ def test_bias_db_adds_the_sums_of_blocks_in_order(engine, rows, o, sharing):
             assert_same_bits(out[:, 0], expected)
 
 
+@pytest.mark.parametrize("engine", FMA_ISAS, ids=str)
+def test_few_rows_and_a_matrix_that_starts_anywhere_in_a_cache_line(engine):
+    """The columns before B's first aligned vector are computed apart: the same sums, bias and c for each of them."""
+    k, n = 432, 304  # rows of 19 whole cache lines; large enough for the way of 1 to 3 rows
+    b, bias, room = floats(k, n, seed=1), floats(n, seed=2), np.empty(k * n + 32, "float32")
+    vector = floats(k, seed=4)
+    qn.backend.set_num_threads(1)  # a rank's part would be too small for the way of 1 to 3 rows
+    with engine:
+        for m in (1, 2, 6, 20):
+            a, c, out = floats(m, k), floats(m, n, seed=5), np.empty((m, n), "float32")
+            sums = chains(a, b)
+            expected = fused(np.float32(0.5), c, sums)
+            biased = np.maximum(sums + bias, 0)
+            for offset in range(17):
+                moved = room[offset : offset + k * n].reshape(k, n)
+                moved[:] = b
+                out.fill(np.nan)  # a new array may hold the right answer of the offset before
+                qn.kernels.gemm(a, moved, c, beta=0.5, out=out)
+                assert_same_bits(out, expected, f"{m} rows, {offset} floats off")
+                out.fill(np.nan)
+                qn.kernels.dense_forward(a, moved, bias, activation="relu", out=out)
+                assert_same_bits(out, biased, f"{m} rows, {offset} floats off, with bias")
+        expected, out = column(b.T, vector), np.empty((n, 1), "float32")
+        for offset in range(17):
+            moved = room[offset : offset + k * n].reshape(k, n)
+            moved[:] = b
+            out.fill(np.nan)
+            qn.kernels.gemm(moved, vector[:, None], transpose_a=True, out=out)
+            assert_same_bits(out, expected, f"one column, {offset} floats off")
+
+
 @pytest.mark.parametrize("engine", ISAS, ids=str)
 def test_every_layout_of_packed_products(engine, sharing):
     """Sizes and strides that take the packed paths, against the plain call on the same numbers."""

@@ -162,6 +162,13 @@ void column(int64_t m, int64_t k, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, 
         return;
     }
     if (a_m == 1) {
+        // Aligned vectors of A's rows where they can be had: straddling cache lines costs 512^2 a quarter of its rate.
+        constexpr uintptr_t bytes = VL * sizeof(float);
+        const int64_t past = (int64_t)((uintptr_t)a % bytes / sizeof(float));
+        if (past && a_k % VL == 0 && m >= 8 * VL) {
+            i = VL - past;
+            columns<1>(k, (int)i, a, a_k, b, s);
+        }
         for (; i + 4 * VL <= m; i += 4 * VL) columns<4>(k, VL, a + i, a_k, b, s + i);
         for (; i < m; i += VL) columns<1>(k, m - i < VL ? (int)(m - i) : VL, a + i, a_k, b, s + i);
         return;

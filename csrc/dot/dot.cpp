@@ -73,6 +73,13 @@ void tile(const Tile& t) {
     bool have = false, more = d.add;             // whether there are finished blocks in sums, and in C
     int64_t block = -1;
 
+    const char* next = reinterpret_cast<const char*>(sums);  // this tile's share of what is read next, else a near line
+    ptrdiff_t next_step = 0;
+    if (d.next) {
+        next = d.next + d.next_bytes * t.i / d.m;
+        next_step = d.next_bytes * R / (d.m * d.k) + 1;
+    }
+
     if (t.far) each<R, V>(QUERNEL_EACH { __builtin_prefetch(c + i * c_m + v * VL, 1); });
     if (d.resume) {
         const float* const from = d.resume + t.i * d.resume_m + t.j;
@@ -123,6 +130,10 @@ void tile(const Tile& t) {
                     }
                     __builtin_prefetch(a0 + A_AHEAD * a_step);
                     if constexpr (R > 10) __builtin_prefetch(a2 + 3 * row + A_AHEAD * a_step);
+                    if constexpr (V == 4 && !PACK) {
+                        __builtin_prefetch(next, 0, 2);
+                        next += next_step;
+                    }
 #pragma GCC unroll 16
                     for (int i = 0; i < R; ++i) {
                         const char* base = i < 5 ? a0 : i < 10 ? a1 : a2;

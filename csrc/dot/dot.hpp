@@ -67,6 +67,11 @@ struct Dot {
     float* pack = nullptr;
     ptrdiff_t pack_k = 0;
 
+    // What the caller reads after this call, fetched into L2 by tiles 4 vectors wide, a little with every term; or
+    // null. One regular tap only.
+    const char* next = nullptr;
+    int64_t next_bytes = 0;
+
     bool add = false;               // C holds the sum of earlier blocks: add to it, in this order: C + block
     const float* resume = nullptr;  // where the chain of the first tap's block starts, instead of +0
     ptrdiff_t resume_m = 0;

@@ -78,9 +78,10 @@ void rows(int64_t n, int64_t k, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, co
 }  // namespace
 
 void stream(int64_t m, int64_t n, int64_t k, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, const float* b,
-            ptrdiff_t b_k, float* c, ptrdiff_t c_m) {
+            ptrdiff_t b_k, float* c, ptrdiff_t c_m, int64_t head) {
     const auto run = m == 1 ? rows<1> : m == 2 ? rows<2> : rows<3>;
-    for (int64_t j = 0; j < n; j += STRIP) run(n - j < STRIP ? n - j : STRIP, k, a, a_m, a_k, b + j, b_k, c + j, c_m);
+    for (int64_t j = 0, strip = head ? head : STRIP; j < n; j += strip, strip = STRIP)
+        run(n - j < strip ? n - j : strip, k, a, a_m, a_k, b + j, b_k, c + j, c_m);
 }
 
 }  // namespace QUERNEL_ISA
