@@ -1,6 +1,8 @@
 // gru_forward: all steps in one region, the gate functions in each product's wake.
 #include "gru/gru.hpp"
 
+#include "simd/stream.hpp"
+
 namespace quernel {
 namespace QUERNEL_ISA {
 
@@ -32,14 +34,33 @@ struct Walk {
     Slots& slots;
     At z, b, dropout, y, gates;
     float *h, *next, *d, *next_d, *q;  // by slot: states, states times dropout (the same where there is none), q
+    bool past;                         // whether gates go past the caches
     int64_t step, time;
 
     float* of(float* states, int64_t slot) const { return states + slot * f.shares.pitch; }
+    // What the gate functions write, and of the next step's z this panel's share, in one piece: a line here and there
+    // comes from memory too slowly.
     void fetch(int64_t begin, int64_t end, Range units) const {
-        for (int64_t i = begin; i < end; ++i)
-            for (int g = 0; g < 3; ++g)
-                for (int64_t j = units.begin; j < units.end; j += 16)
-                    __builtin_prefetch(z(slots.row[i], time) + g * f.s.k + j);
+        fetched();
+        const int64_t next_time = f.s.time(step + 1);
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t row = slots.row[i];
+            for (int64_t j = units.begin; j < units.end; j += LINE) {
+                for (int g = 0; g < 3; ++g) __builtin_prefetch(z(row, time) + g * f.s.k + j);
+                if (!past)
+                    for (int g = 0; g < 4; ++g) __builtin_prefetch(gates(step, row) + g * f.s.k + j, 1);
+                __builtin_prefetch(y(row, step) + j, 1);
+            }
+            if (step + 1 < f.s.t)
+                for (int64_t j = 3 * units.begin; j < 3 * units.end; j += LINE)
+                    __builtin_prefetch(z(row, next_time) + j, 0, 2);
+        }
+    }
+    QUERNEL_INLINE void save(float* p, vf v, int lanes) const {
+        if (past)
+            stream(p, v);
+        else
+            put(p, v, lanes);
     }
     // The new state of a slot's units from j on.
     QUERNEL_INLINE void settle(int64_t slot, int64_t j, int lanes, vf v) const {
@@ -79,10 +100,10 @@ void whole_step(const Walk& w, int64_t begin, int64_t end, Range units, const fl
             const vf reset = squash_g<USUAL>(z.g, add(get(x + k + j, lanes), w.bias(k + j, lanes, loadu(at + width))));
             const vf q = w.bias(2 * k + j, lanes, loadu(at + 2 * width));
             const vf candidate = squash_f<USUAL>(z.f, fma(reset, q, get(x + 2 * k + j, lanes)));
-            put(g + j, update, lanes);
-            put(g + k + j, reset, lanes);
-            put(g + 2 * k + j, candidate, lanes);
-            put(g + 3 * k + j, q, lanes);
+            w.save(g + j, update, lanes);
+            w.save(g + k + j, reset, lanes);
+            w.save(g + 2 * k + j, candidate, lanes);
+            w.save(g + 3 * k + j, q, lanes);
             w.blend(i, j, lanes, update, candidate);
             at += VL;
         });
@@ -228,8 +249,11 @@ void gru_forward_run(const Call& call, const Team& team, char* scratch) {
     const View& mask = in[4];
     const At first(in[3]), last(out[1]);
     Slots slots;
-    Walk w{f,       slots,   At(in[0]), At(in[2]), At(in[5]), At(out[0]), At(out[2]),
-           nullptr, nullptr, nullptr,   nullptr,   nullptr,   0,          0};
+    Walk w{f,       slots,   At(in[0]), At(in[2]), At(in[5]), At(out[0]), At(out[2]), nullptr,
+           nullptr, nullptr, nullptr,   nullptr,   false,     0,          0};
+    const bool whole_lines = s.k % LINE == 0 && w.gates.i % LINE == 0 && w.gates.s % LINE == 0 &&
+                             reinterpret_cast<uintptr_t>(w.gates.p) % (4 * LINE) == 0;
+    w.past = s.after && whole_lines && streams(16 * s.n * s.t * s.k);
     const int64_t count = blocks(rows, f.shares.block);
     for (int64_t block = 0; block < count; ++block) {
         slots.begin(block_of(rows, count, block), mask);
@@ -269,6 +293,7 @@ void gru_forward_run(const Call& call, const Team& team, char* scratch) {
                 });
         if (units) team.barrier();  // before the next block's states
     }
+    if (w.past) stream_end();
     f.doors.close(call, out, team);
 }
 

@@ -42,6 +42,23 @@ struct Walk {
     float* slopes(int64_t slot) const { return a + slot * f.pitch; }
     const float* before(int64_t row) const { return step ? y(row, step - 1) : first.p ? first(row) : nullptr; }
     float* by_time(float* all, int64_t row) const { return all + (row * f.s.t + time) * f.s.k; }
+    // What the step before this one, the next in turn, reads and writes.
+    void fetch(int64_t begin, int64_t end, Range units) const {
+        fetched();
+        if (!step) return;
+        const int64_t k = f.s.k, at = f.s.time(step - 1);
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t row = slots.row[i];
+            for (int64_t j = units.begin; j < units.end; j += LINE) {
+                for (int g = 0; g < 4; ++g) __builtin_prefetch(gates(step - 1, row) + g * k + j, 0, 2);
+                for (int g = 0; g < 3; ++g) __builtin_prefetch(dz(row, at) + g * k + j, 0, 2);
+                if (step > 1) __builtin_prefetch(y(row, step - 2) + j, 0, 2);
+                if (dy.p) __builtin_prefetch(dy(row, step - 1) + j, 0, 2);
+                __builtin_prefetch(d + (row * f.s.t + at) * k + j, 0, 2);
+                __builtin_prefetch(back + (row * f.s.t + at) * k + j, 0, 2);
+            }
+        }
+    }
 };
 
 void skip(const Walk& w, int64_t slot, Range units) {
@@ -147,7 +164,10 @@ void pass(const Walk& walk, const Weights& w, const float* packed, Range panels,
         const int64_t end = (p + 1) * w.width();
         const Range units{p * w.width(), end < w.units ? end : w.units};
         each_tile(
-            w, packed, p, a, walk.f.pitch, walk.slots.active, room, [](int64_t, int64_t) {},
+            w, packed, p, a, walk.f.pitch, walk.slots.active, room,
+            [&](int64_t from, int64_t to) {
+                if (&w == &walk.f.w) walk.fetch(from, to, units);
+            },
             [&](int64_t from, int64_t to, const float* s) { slopes(walk, from, to, units, s, w.width()); });
     }
 }

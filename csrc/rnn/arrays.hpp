@@ -7,6 +7,10 @@ namespace quernel {
 namespace QUERNEL_ISA {
 namespace recurrent {
 
+constexpr int64_t LINE = 16;  // floats of a cache line
+// A function that only fetches looks to GCC as if it did nothing, and its calls go: this stands in for an effect.
+QUERNEL_INLINE void fetched() { asm volatile(""); }
+
 // Whether v is absent or (rows, columns).
 inline bool is_matrix(const View& v, int64_t rows, int64_t columns) {
     return v.absent() || (v.rank == 2 && v.shape[0] == rows && v.shape[1] == columns);
