@@ -55,3 +55,17 @@ def test_sequence_labels(capsys):
     assert accuracy > 0.5 and loss < 2.3
     text = capsys.readouterr().out
     assert f"{100 * accuracy:.2f} % of the columns right" in text
+
+
+def test_adding_problem(capsys):
+    example = load("adding_problem")
+    x, y = example.sequences(300, 9, seed=1)
+    marks = x[:, :, 1]
+    assert (marks[:, :4].sum(1) == 1).all() and (marks[:, 4:].sum(1) == 1).all()
+    np.testing.assert_allclose(y[:, 0], [row[m == 1].sum() for row, m in zip(x[:, :, 0], marks)], rtol=1e-6)
+    found = example.main(["--steps", "10", "--units", "24", "--rate", "0.01", "--chapters", "6"])
+    text = capsys.readouterr().out
+    for kind in ("gru", "lstm"):
+        error, steps = found[kind]
+        assert error < example.SOLVED and 200 <= steps <= 1200
+        assert f"{kind}: {steps:6d} steps" in text and f"{error:.5f}" in text

@@ -161,6 +161,32 @@ def test_softmax_leaves_masked_steps_out_of_sums_over_steps_only():
     np.testing.assert_allclose(y.sum(1), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_batch_normalization_leaves_out_what_is_masked(axis):
+    mask = np.array([[True, False, True], [True, True, False]])
+    x = normal(2, 3, 4)
+    x[~mask] = np.nan
+    layer = L.BatchNormalization(axis=axis, momentum=0.5)
+    y = layer(with_mask(x, mask), training=True)
+    assert mask_of(y).tolist() == mask.tolist()
+    kept = np.moveaxis(np.where(mask[..., None], x, np.nan), axis, -1).reshape(-1, x.shape[axis]).astype("float64")
+    mean, variance = np.nanmean(kept, 0), np.nanvar(kept, 0)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), 0.5 * mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), 0.5 + 0.5 * variance, rtol=1e-5)
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    expected = (x - mean.reshape(shape)) / np.sqrt(variance.reshape(shape) + 1e-3)
+    np.testing.assert_allclose(y.numpy()[mask], expected[mask], rtol=1e-4, atol=1e-5)
+    plain = L.BatchNormalization(axis=axis, momentum=0.5)
+    full = plain(with_mask(normal(2, 3, 4), np.ones((2, 3), bool)), training=True).numpy()
+    other = L.BatchNormalization(axis=axis, momentum=0.5)(normal(2, 3, 4), training=True).numpy()
+    np.testing.assert_allclose(full, other, rtol=1e-4, atol=1e-5)
+    nothing = layer(with_mask(x, np.zeros((2, 3), bool)), training=True).numpy()
+    assert np.isfinite(nothing[mask]).all() and np.isfinite(layer.moving_mean.numpy()).all()
+    with pytest.raises(ValueError, match="mask: expected one axis less"):
+        layer(x, mask=qn.constant(np.ones(2, bool)), training=True)
+
+
 def test_other_layers_warn():
     y = L.Embedding(5, 3, mask_zero=True)(IDS)
     for layer in (L.Flatten(), L.Permute((2, 1)), L.Reshape((12,))):

@@ -11,7 +11,8 @@ class BatchNormalization(Layer):
 
     In training (training=True and the layer is trainable) they are those of the batch, the variance divided by the
     number of values, and the moving ones follow: moving = moving * momentum + batch * (1 - momentum). Else the moving
-    ones are used.
+    ones are used. Where a mask came with the input, (n, ...) for all axes but the last, the batch's statistics leave out
+    what is masked.
 
     Args:
         axis: the axis that keeps its own mean, usually the channels.
@@ -28,7 +29,7 @@ class BatchNormalization(Layer):
     Shapes: the output's is the input's.
 
     Raises:
-        ValueError: axis is no int, or the input has no such axis.
+        ValueError: axis is no int, or the input has no such axis; a mask of another rank.
 
     Example:
         >>> import quernel as qn
@@ -112,15 +113,22 @@ class BatchNormalization(Layer):
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: size})
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, mask=None):
         x = as_floats(inputs, self.compute_dtype)
         last = len(x.shape) - 1
         axis = self.axis % (last + 1)
+        learns = training and self.trainable
+        kept = self._kept(mask, x) if mask is not None and learns else None
         if axis != last:  # the kernels normalize the last axis
             order = [*(i for i in range(last + 1) if i != axis), axis]
             x = ops.transpose(x, order)
-        if training and self.trainable:
-            y, mean, variance = ops.batch_norm_train(x, self.gamma, self.beta, epsilon=self.epsilon)
+            kept = None if kept is None else ops.transpose(kept, order)
+        if learns:
+            if kept is None:
+                y, mean, variance = ops.batch_norm_train(x, self.gamma, self.beta, epsilon=self.epsilon)
+            else:
+                mean, variance = _masked_moments(x, kept)
+                y = ops.batch_norm_inference(x, mean, variance, self.gamma, self.beta, epsilon=self.epsilon)
             if not getattr(mean, "_is_symbolic", False):
                 self._follow(self.moving_mean, mean)
                 self._follow(self.moving_variance, variance)
@@ -129,6 +137,15 @@ class BatchNormalization(Layer):
                 x, self.moving_mean, self.moving_variance, self.gamma, self.beta, epsilon=self.epsilon
             )
         return y if axis == last else ops.transpose(y, [*range(axis), last, *range(axis, last)])
+
+    def _kept(self, mask, x):
+        """The mask (n, ...) of all axes of x but the last, with x's shape."""
+        if len(mask.shape) != len(x.shape) - 1:
+            raise ValueError(
+                f"BatchNormalization: mask: expected one axis less than the input's shape {tuple(x.shape)}, received "
+                f"shape {tuple(mask.shape)}"
+            )
+        return ops.broadcast_to(ops.expand_dims(mask, axis=-1), x.shape)
 
     def _follow(self, moving, batch):
         storage = moving._prepare_write()
@@ -154,3 +171,12 @@ class BatchNormalization(Layer):
             "beta_constraint": constraints.serialize(self.beta_constraint),
             "gamma_constraint": constraints.serialize(self.gamma_constraint),
         }
+
+
+def _masked_moments(x, kept):
+    """Mean and variance of each channel (the last axis) over what is kept; 0 where nothing is."""
+    axes = tuple(range(len(x.shape) - 1))
+    count = ops.sum(ops.cast(kept, dtype=x.dtype), axis=axes)
+    mean = ops.divide_no_nan(ops.sum(ops.where(kept, x, 0), axis=axes), count)
+    distance = ops.where(kept, x - mean, 0)
+    return mean, ops.divide_no_nan(ops.sum(ops.square(distance), axis=axes), count)
