@@ -59,6 +59,7 @@ class Bidirectional(Layer):
         self.return_sequences = layer.return_sequences
         self.return_state = layer.return_state
         self.supports_masking = True
+        self._makes_masks = False  # `compute_mask` only passes on
         self.input_spec = layer.input_spec
 
     def build(self, sequences_shape, initial_state_shape=None):

@@ -72,6 +72,7 @@ class RNN(Layer):
         self.unroll = unroll
         self.zero_output_for_mask = zero_output_for_mask
         self.supports_masking = True
+        self._makes_masks = False  # `compute_mask` only passes on
         self.input_spec = InputSpec(min_ndim=3)
         size = cell.state_size
         self.single_state = isinstance(size, int)
