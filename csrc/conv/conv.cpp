@@ -1,5 +1,6 @@
 // conv_forward and conv_dx: both fill a Gather; its loops are in gather.cpp.
 #include "conv/pooled.hpp"
+#include "conv/winograd.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -22,6 +23,8 @@ bool conv_forward_prepare(Call& call) {
     Pool pool;
     if (pooled && !parse_pool(call, call.out[0], call.out[1], pool, y)) return false;
     if (!parse(call, x, y, w, v, pooled ? POOLED : PLAIN)) return false;
+    const bool winograd = pays_winograd(v, false);
+    if (pooled && winograd) return refuse(call, "expected few channels, whose sums are direct ones");
     for (Axis& a : v.axis) a.out = a.live;
     if (!b.absent() && (b.rank != 1 || b.shape[0] != v.o * v.groups || b.dtype != F32))
         return refuse(call, "expected a float32 bias of one value a filter");
@@ -36,6 +39,8 @@ bool conv_forward_prepare(Call& call) {
         g.size[d] = v.axis[d].out;
         g.taps[d] = v.axis[d].taps;
     }
+    g.winograd = winograd;
+    for (int d = 0; d < 2; ++d) g.from_size[d] = v.axis[d + 1].in, g.before[d] = v.axis[d + 1].low;
     g.bias = b.absent() ? nullptr : b.f32(), g.bias_step = b.absent() ? 0 : b.stride[0];
     g.activation = v.activation;
     g.lines = lines_of_y;
@@ -60,6 +65,9 @@ bool conv_dx_prepare(Call& call) {
     g.w_k = w.stride[w.rank - 1], g.w_j = w.stride[w.rank - 2], g.w_group = v.o * g.w_k;
     tap_strides(w, g.w_tap);
     g.w = w.f32();
+    g.winograd = pays_winograd(v, true);
+    for (int d = 0; d < 2; ++d)
+        g.from_size[d] = v.axis[d + 1].out, g.before[d] = v.axis[d + 1].taps - 1 - v.axis[d + 1].low;
     for (int d = 0; d < SPATIAL; ++d) {  // taps from the last to the first
         g.axis[d] = v.axis[d];
         g.size[d] = v.axis[d].in;

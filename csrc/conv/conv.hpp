@@ -86,6 +86,8 @@ struct Gather {
     // Where `piece` is set, `to` is a buffer of so many rows of an image; each time it is full, `take` gets it.
     int64_t piece;
     void (*take)(const Gather& g, const float* rows, int64_t image, int64_t top, int64_t bottom);
+    bool winograd;                    // goes the way of winograd.hpp, which alone reads the next two
+    int64_t from_size[2], before[2];  // of the last two axes: positions of `from`, those read before the first
 };
 void plan(Call& call, Gather& g);
 void run(const Gather& g, const Team& team, char* scratch);

@@ -2,6 +2,7 @@
 // dot.
 #include "conv/narrow.hpp"
 #include "conv/rim.hpp"
+#include "conv/winograd.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -177,6 +178,7 @@ struct Worker {
 static int64_t pieces_of(const Gather& g) { return (g.size[1] + g.piece - 1) / g.piece; }
 
 void plan(Call& call, Gather& g) {
+    if (g.winograd) return plan_winograd(call, g);
     if (!g.piece && plan_narrow(call, g)) return;
     g.panel = panel_of(g);
     const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2];
@@ -274,6 +276,7 @@ bool weights_finite(const Gather& g) {
 }  // namespace
 
 void run(const Gather& g, const Team& team, char* scratch) {
+    if (g.winograd) return run_winograd(g, team, scratch);
     if (g.narrow) return run_narrow(g, team, scratch);
     const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2];
     float* weights = reinterpret_cast<float*>(scratch);

@@ -91,6 +91,8 @@ CASES = [
     *trio("1100-terms-same", (3, 6, 6, 123), (3, 3), 35, padding="same"),
     *trio("2000-positions", (5, 21, 20, 3), (3, 3), 6, padding="same"),
     *trio("batch40-small-image", (40, 4, 4, 8), (3, 3), 16, padding="same", bias=True),
+    *trio("winograd", (2, 13, 14, 32), (3, 3), 35, bias=True, activation="relu"),
+    *trio("winograd-same", (3, 11, 13, 37), (3, 3), 70, padding="same", bias=True),
     *trio("one-dimension", (2, 19, 3), (4,), 5, strides=2, padding="same", bias=True),
     *trio("three-dimensions", (2, 5, 4, 6, 3), (3, 2, 3), 4, strides=(2, 1, 2), padding="same", bias=True),
     *trio("batch0", (0, 5, 5, 3), (3, 3), 4, bias=True),

@@ -1,0 +1,377 @@
+// winograd: the transforms, 16 products for each group of blocks, and the blocks that are computed again.
+#include "conv/winograd.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+namespace {
+
+constexpr int POINTS = 16;
+constexpr int64_t WIDE = 64;  // columns of a panel of transformed weights
+// Terms of a chain. With 64 the error is at most that of the direct sum, whose chains have 512 (0.66 to 0.92 of it for
+// 32 to 2048 channels, root of the mean square); with 128 it is 1.15 of it on the results of a relu, with 512 twice.
+constexpr int64_t LINK = 64;
+constexpr float HUGE_X = 0x1p120f;  // from here on the direct sum
+
+int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t whole_vectors(int64_t n) { return (n + 15) / 16 * 16; }
+
+// Where things lie. Rows of V are apart by an odd number of cache lines where they would fall into few sets of L1.
+struct Layout {
+    int64_t high, wide;  // blocks of 2 x 2 along the two axes
+    int64_t tiles;       // blocks of a group: their V and M stay in L2
+    int64_t v_row, v_point, m_point;
+    int64_t packed, u, room, v, m, row, flags;  // bytes; room: of one rank
+    explicit Layout(const Gather& g) {
+        high = (g.size[1] + 1) / 2, wide = (g.size[2] + 1) / 2;
+        tiles = g.k <= 64 ? 48 : 24;
+        v_row = g.k % 128 ? g.k : g.k + 16;
+        v_point = tiles * v_row + 16;
+        m_point = tiles * least(WIDE, whole_vectors(g.j)) + 16;
+        packed = g.w_j == 1 ? 0 : align64(4 * 9 * g.k * g.j);
+        u = 4 * POINTS * g.k * whole_vectors(g.j);
+        v = align64(4 * POINTS * v_point);
+        m = align64(4 * POINTS * m_point);
+        row = align64(4 * g.j);
+        flags = align64(4 * tiles);
+        room = v + m + 2 * row + flags;
+    }
+};
+
+// Weights as rows of contiguous columns j.
+struct Weights {
+    const float* data;
+    ptrdiff_t tap[2], k;
+};
+
+// to[k][j], contiguous, of the weights of one tap; rows k of `mine`. Where k is contiguous, by vectors turned around.
+void pack(const Gather& g, const float* from, float* to, Range mine) {
+    int64_t k = mine.begin;
+    if (g.w_k == 1)
+        for (; k + VL <= mine.end; k += VL) {
+            int64_t j = 0;
+            for (; j + VL <= g.j; j += VL) {
+                vf r[VL];
+#pragma GCC unroll 16
+                for (int i = 0; i < VL; ++i) r[i] = loadu(from + (j + i) * g.w_j + k);
+                transpose(r);
+#pragma GCC unroll 16
+                for (int i = 0; i < VL; ++i) storeu(to + (k + i) * g.j + j, r[i]);
+            }
+            for (; j < g.j; ++j)
+                for (int i = 0; i < VL; ++i) to[(k + i) * g.j + j] = from[j * g.w_j + k + i];
+        }
+    for (; k < mine.end; ++k)
+        for (int64_t j = 0; j < g.j; ++j) to[k * g.j + j] = from[k * g.w_k + j * g.w_j];
+}
+
+QUERNEL_INLINE void weights_of(const vf (&g)[3], vf (&u)[4]) {  // 2 G g
+    const vf ends = add(g[0], g[2]);
+    u[0] = add(g[0], g[0]);
+    u[1] = add(ends, g[1]);
+    u[2] = sub(ends, g[1]);
+    u[3] = add(g[2], g[2]);
+}
+
+// U[point][k][j] of a panel, one panel of `width` columns after the other; rows k of `mine`.
+void transform_weights(const Gather& g, const Weights& w, float* u, Range mine) {
+    for (int64_t j0 = 0; j0 < g.j; j0 += WIDE) {
+        const int64_t end = least(WIDE, g.j - j0), width = whole_vectors(end);
+        for (int64_t k = mine.begin; k < mine.end; ++k)
+            for (int64_t j = 0; j < end; j += VL) {
+                const int lanes = (int)least(VL, end - j);
+                const float* const from = w.data + k * w.k + j0 + j;
+                vf rows[3][4], column[3];
+#pragma GCC unroll 3
+                for (int s = 0; s < 3; ++s) {
+                    for (int r = 0; r < 3; ++r) column[r] = load_n(from + r * w.tap[0] + s * w.tap[1], lanes);
+                    weights_of(column, rows[s]);
+                }
+#pragma GCC unroll 4
+                for (int r = 0; r < 4; ++r) {
+                    const vf row[3] = {rows[0][r], rows[1][r], rows[2][r]};
+                    vf out[4];
+                    weights_of(row, out);
+                    for (int s = 0; s < 4; ++s) store_n(u + ((r * 4 + s) * g.k + k) * width + j, out[s], lanes);
+                }
+            }
+        u += POINTS * g.k * width;
+    }
+}
+
+// Blocks x0 <= x < x1 of one row of blocks of one image, which stand from `at` on in their group.
+struct Run {
+    int64_t n, y, x0, x1, at;
+};
+
+// `lanes` floats, `step` apart.
+__attribute__((noinline)) vf collect(const float* p, ptrdiff_t step, int lanes) {
+    alignas(64) float x[VL] = {};
+    for (int i = 0; i < lanes; ++i) x[i] = p[i * step];
+    return loadu(x);
+}
+__attribute__((noinline)) void spread(float* p, ptrdiff_t step, int lanes, vf value, Activation f) {
+    alignas(64) float x[VL];
+    storeu(x, value);
+    if (f > RELU) activate(f, x, VL);
+    for (int i = 0; i < lanes; ++i) p[i * step] = x[i];
+}
+
+// Four places, `step` apart; the asm keeps GCC from making a pointer of its own for each.
+template <class T>
+struct Four {
+    T* first;
+    ptrdiff_t step;
+    QUERNEL_INLINE T* operator[](int i) const { return first + i * step; }
+    QUERNEL_INLINE void next(ptrdiff_t by) {
+        first += by;
+        asm volatile("" : "+r"(first));
+    }
+};
+
+alignas(64) constexpr float NOTHING[VL] = {};
+
+// B' d B of channels k to k + lanes for the blocks of a run. PLAIN: a whole vector of neighbours.
+// flags[block] becomes 1 where a magnitude is too large.
+template <bool PLAIN>
+void transform_image(const Gather& g, const Layout& l, const Run& run, int64_t k, int lanes, float* v, int32_t* flags) {
+    const Images& x = g.from;
+    const int64_t high = g.from_size[0], wide = g.from_size[1], left = g.before[1];
+    const ptrdiff_t x_c = x.c;
+    const float* rows[4];
+    ptrdiff_t steps[4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r) {
+        const int64_t at = 2 * run.y + r - g.before[0];
+        const bool have = at >= 0 && at < high;
+        rows[r] = have ? x.data + run.n * x.n + at * x.at[1] + k * x_c : NOTHING;
+        steps[r] = have ? x.at[2] : 0;
+    }
+    const vi magnitude = seti(0x7fffffff);
+    struct Column {
+        vf q[4], largest;
+    };
+    const auto column = [&](int64_t at, Column& c) __attribute__((always_inline)) {
+        if (at < 0 || at >= wide) {
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; ++r) c.q[r] = zero();
+            c.largest = zero();
+            return;
+        }
+        vf d[4], size[4];
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; ++r) {
+            const float* const p = rows[r] + at * steps[r];
+            d[r] = PLAIN ? loadu(p) : collect(p, rows[r] == NOTHING ? 0 : x_c, lanes);
+            size[r] = floats(andi(bits(d[r]), magnitude));
+        }
+        c.q[0] = sub(d[0], d[2]);
+        c.q[1] = add(d[1], d[2]);
+        c.q[2] = sub(d[2], d[1]);
+        c.q[3] = sub(d[1], d[3]);
+        c.largest = larger(larger(size[0], size[1]), larger(size[2], size[3]));
+    };
+    const ptrdiff_t point = l.v_point, row = l.v_row;
+    float* const to = v + run.at * row + k;
+    Four<float> out[4] = {{to, point}, {to + 4 * point, point}, {to + 8 * point, point}, {to + 12 * point, point}};
+    int32_t* flag = flags + run.at;
+    Column a, b, c, d;
+    column(2 * run.x0 - left, a);
+    column(2 * run.x0 + 1 - left, b);
+    for (int64_t at = 2 * run.x0 + 2 - left, end = 2 * run.x1 + 2 - left; at < end; at += 2) {
+        column(at, c);
+        column(at + 1, d);
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; ++r) {
+            const vf values[4] = {sub(a.q[r], c.q[r]), add(b.q[r], c.q[r]), sub(c.q[r], b.q[r]), sub(b.q[r], d.q[r])};
+#pragma GCC unroll 4
+            for (int s = 0; s < 4; ++s) PLAIN ? storeu(out[r][s], values[s]) : store_n(out[r][s], values[s], lanes);
+            out[r].next(row);
+        }
+        *flag++ |= any(ge(larger(larger(a.largest, b.largest), larger(c.largest, d.largest)), set1(HUGE_X)));
+        a = c, b = d;
+    }
+}
+
+// c = a b, one chain for every LINK terms, added in order. Rows of c are b_k apart, as those of b.
+void multiply(int64_t m, int64_t n, int64_t k, const float* a, ptrdiff_t a_m, const float* b, ptrdiff_t b_k, float* c) {
+    Dot d;
+    d.m = m, d.n = n;
+    d.a_m = a_m, d.b_k = b_k;
+    d.c = c, d.c_m = b_k;
+    d.count = k / LINK;
+    d.a = a, d.b = b, d.k = LINK;
+    d.a_b = LINK, d.b_b = LINK * b_k, d.at_b = CHAIN;  // each in a block of its own
+    if (d.count) dot(d);
+    if (k % LINK == 0) return;
+    d.a += d.count * d.a_b, d.b += d.count * d.b_b;
+    d.add = d.count > 0;
+    d.count = 1, d.k = k % LINK;
+    dot(d);
+}
+
+QUERNEL_INLINE void results_of(vf m0, vf m1, vf m2, vf m3, vf& y0, vf& y1) {  // A' m
+    y0 = add(add(m0, m1), m2);
+    y1 = sub(sub(m1, m2), m3);
+}
+
+// Results of columns j to j + lanes for the blocks of a run; m: their products. PLAIN: a whole vector of neighbours
+// with no activation or relu. flags[block] becomes 1 where a result is infinite or NaN.
+template <bool PLAIN>
+void transform_results(const Gather& g, const Layout& l, const Run& run, const float* m, int64_t width, int64_t j,
+                       int lanes, const float* bias, int32_t* flags) {
+    const Images& y = g.to;
+    const ptrdiff_t point = l.m_point, y_c = y.c, down = y.at[1], right = y.at[2];
+    const vf shift = load_n(bias + j, lanes), quarter = set1(0.25f), nought = zero();
+    const Activation f = g.activation;
+    const vf low = f == RELU ? nought : set1(-__builtin_inff());  // what is -inf will be computed again
+    const bool two = 2 * run.y + 1 < g.size[1];
+    const int64_t wide = g.size[2];
+    const float* const from = m + run.at * width;
+    Four<const float> in[4] = {
+        {from, point}, {from + 4 * point, point}, {from + 8 * point, point}, {from + 12 * point, point}};
+    float* to = y.data + run.n * y.n + 2 * run.y * down + 2 * run.x0 * right + j * y_c;
+    int32_t* flag = flags + run.at;
+    alignas(64) float nowhere[VL];
+    for (int64_t at = 2 * run.x0; at < 2 * run.x1; at += 2, to += 2 * right) {
+        vf half[2][4], out[2][2];
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; ++r) {
+            vf p[4];
+#pragma GCC unroll 4
+            for (int s = 0; s < 4; ++s) p[s] = PLAIN ? loadu(in[r][s]) : load_n(in[r][s], lanes);
+            results_of(p[0], p[1], p[2], p[3], half[0][r], half[1][r]);
+            in[r].next(width);
+        }
+        vf bad = nought;
+#pragma GCC unroll 2
+        for (int s = 0; s < 2; ++s) {
+            results_of(half[s][0], half[s][1], half[s][2], half[s][3], out[0][s], out[1][s]);
+#pragma GCC unroll 2
+            for (int r = 0; r < 2; ++r) {
+                out[r][s] = fma(out[r][s], quarter, shift);
+                bad = fma(out[r][s], nought, bad);
+                out[r][s] = select(le(out[r][s], low), nought, out[r][s]);
+            }
+        }
+        *flag++ |= any(isnan(bad));
+        const bool both = at + 1 < wide;
+        if (PLAIN) {
+            storeu(to, out[0][0]);
+            storeu(both ? to + right : nowhere, out[0][1]);
+            storeu(two ? to + down : nowhere, out[1][0]);
+            storeu(two && both ? to + down + right : nowhere, out[1][1]);
+        } else {
+            spread(to, y_c, lanes, out[0][0], f);
+            if (both) spread(to + right, y_c, lanes, out[0][1], f);
+            if (two) spread(to + down, y_c, lanes, out[1][0], f);
+            if (two && both) spread(to + down + right, y_c, lanes, out[1][1], f);
+        }
+    }
+}
+
+// The block `x` of row `y` of image n, by the direct sum.
+void compute_again(const Gather& g, const Weights& w, const float* bias, float* row, int64_t n, int64_t y, int64_t x) {
+    for (int64_t h = 2 * y; h < least(2 * y + 2, g.size[1]); ++h)
+        for (int64_t c = 2 * x; c < least(2 * x + 2, g.size[2]); ++c) {
+            Tap taps[9];
+            Dot d;
+            d.taps = taps;
+            for (int64_t r = 0; r < 3; ++r)
+                for (int64_t s = 0; s < 3; ++s) {
+                    const int64_t at = h + r - g.before[0], to = c + s - g.before[1];
+                    if (at < 0 || at >= g.from_size[0] || to < 0 || to >= g.from_size[1]) continue;
+                    taps[d.count++] = {g.from.data + n * g.from.n + at * g.from.at[1] + to * g.from.at[2],
+                                       w.data + r * w.tap[0] + s * w.tap[1], g.k, (r * 3 + s) * g.k};
+                }
+            d.m = 1, d.n = g.j;
+            d.a_k = g.from.c, d.b_k = w.k;
+            d.c = row, d.c_m = g.j;
+            d.bias = bias, d.activation = g.activation;
+            dot(d);
+            float* const p = g.to.data + n * g.to.n + h * g.to.at[1] + c * g.to.at[2];
+            for (int64_t j = 0; j < g.j; ++j) p[j * g.to.c] = row[j];
+        }
+}
+
+// The runs of blocks [begin, end), counted through all images.
+template <class Body>
+void each_run(const Layout& l, int64_t begin, int64_t end, Body body) {
+    for (int64_t i = begin; i < end;) {
+        const int64_t x = i % l.wide, line = i / l.wide, last = least(l.wide, x + end - i);
+        body(Run{line / l.high, line % l.high, x, last, i - begin});
+        i += last - x;
+    }
+}
+
+}  // namespace
+
+void plan_winograd(Call& call, Gather& g) {
+    const Layout l(g);
+    g.packed = l.packed, g.room = l.room;
+    call.ranks = worth(call, g.n * l.high * l.wide);
+    call.scratch = l.packed + l.u + call.ranks * l.room;
+}
+
+void run_winograd(const Gather& g, const Team& team, char* scratch) {
+    const Layout l(g);
+    float* const packed = reinterpret_cast<float*>(scratch);
+    float* const u = reinterpret_cast<float*>(scratch + l.packed);
+    char* room = scratch + l.packed + l.u + team.rank * l.room;
+    float* const v = reinterpret_cast<float*>(room);
+    float* const m = reinterpret_cast<float*>(room += l.v);
+    float* const row = reinterpret_cast<float*>(room += l.m);
+    float* const bias = reinterpret_cast<float*>(room += l.row);
+    int32_t* const flags = reinterpret_cast<int32_t*>(room + l.row);
+    for (int64_t j = 0; j < g.j; ++j) bias[j] = g.bias ? g.bias[j * g.bias_step] : 0;
+
+    const Range mine = split(g.k, team);
+    Weights w{g.w, {g.w_tap[1], g.w_tap[2]}, g.w_k};
+    if (l.packed) {
+        w = {packed, {3 * g.k * g.j, g.k * g.j}, g.j};
+        for (int64_t tap = 0; tap < 9; ++tap)
+            pack(g, g.w + tap / 3 * g.w_tap[1] + tap % 3 * g.w_tap[2], packed + tap * g.k * g.j, mine);
+    }
+    transform_weights(g, w, u, mine);
+    team.barrier();
+
+    const bool images = g.n >= 4 * team.size;  // as the direct way shares them out: their lines stay with a rank
+    const int64_t blocks = l.high * l.wide;
+    const Range part = images ? split(g.n, team) : split(g.n * blocks, team);
+    const int64_t begin = images ? part.begin * blocks : part.begin, end = images ? part.end * blocks : part.end;
+    const int64_t count = end - begin, groups = (count + l.tiles - 1) / l.tiles;
+    for (int64_t i = 0; i < groups; ++i) {
+        const int64_t first = begin + count * i / groups, last = begin + count * (i + 1) / groups, tiles = last - first;
+        for (int64_t t = 0; t < tiles; ++t) flags[t] = 0;
+        for (int64_t k = 0; k < g.k; k += VL) {
+            const int lanes = (int)least(VL, g.k - k);
+            each_run(l, first, last, [&](const Run& run) {
+                (lanes == VL && g.from.c == 1 ? transform_image<true> : transform_image<false>)(g, l, run, k, lanes, v,
+                                                                                                flags);
+            });
+        }
+        const float* panel = u;
+        for (int64_t j0 = 0; j0 < g.j; j0 += WIDE) {
+            const int64_t columns = least(WIDE, g.j - j0), width = whole_vectors(columns);
+            for (int p = 0; p < POINTS; ++p)
+                multiply(tiles, columns, g.k, v + p * l.v_point, l.v_row, panel + p * g.k * width, width,
+                         m + p * l.m_point);
+            panel += POINTS * g.k * width;
+            for (int64_t j = 0; j < columns; j += VL) {
+                const int lanes = (int)least(VL, columns - j);
+                each_run(l, first, last, [&](const Run& run) {
+                    (lanes == VL && g.to.c == 1 && g.activation <= RELU
+                         ? transform_results<true>
+                         : transform_results<false>)(g, l, run, m + j, width, j0 + j, lanes, bias, flags);
+                });
+            }
+        }
+        each_run(l, first, last, [&](const Run& run) {
+            for (int64_t x = run.x0; x < run.x1; ++x)
+                if (flags[run.at + x - run.x0]) compute_again(g, w, g.bias ? bias : nullptr, row, run.n, run.y, x);
+        });
+    }
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel

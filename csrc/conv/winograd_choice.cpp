@@ -1,0 +1,41 @@
+// winograd: which convolutions go this way.
+#include "conv/winograd.hpp"
+
+namespace quernel {
+namespace QUERNEL_ISA {
+
+namespace {
+
+// Products of one image in the direct sum: taps that a border clips are none.
+int64_t direct_products(const Conv& v) {
+    int64_t n = 1;
+    for (const Axis& a : v.axis) {
+        int64_t taps = 0;
+        for (int64_t t = 0; t < a.taps; ++t) {
+            const Range r = valid(a, t);
+            if (r.end > r.begin) taps += r.end - r.begin;
+        }
+        n *= taps;
+    }
+    return n;
+}
+
+}  // namespace
+
+bool pays_winograd(const Conv& v, bool dx) {
+    // Fewer channels or filters: the transforms are as long as the products, (28, 28, 16) -> 16 gained 8 %. Few blocks:
+    // the weights' transform, which one image pays as well, 16 for (7, 7, 256) -> 256 lost. Many clipped taps, or
+    // blocks that stick out: little is left of 2.25, the gradient of (13, 13, 32) with 1.39 times fewer products gained
+    // 4 %.
+    if (v.groups != 1 || v.c < 32 || v.o < 32 || v.axis[0].in != 1 || v.axis[0].out != 1) return false;
+    int64_t blocks = 1;
+    for (int d = 0; d < SPATIAL; ++d) {
+        const Axis& a = v.axis[d];
+        if (a.taps != (d ? 3 : 1) || (d && (a.stride != 1 || a.dilation != 1))) return false;
+        if (d) blocks *= ((dx ? a.in : a.out) + 1) / 2;
+    }
+    return blocks >= 36 && direct_products(v) * 5 >= blocks * 16 * 7;
+}
+
+}  // namespace QUERNEL_ISA
+}  // namespace quernel
