@@ -1,6 +1,7 @@
 // lstm_forward: the steps of a block of rows, gate functions beside the product that feeds them.
 #include "lstm/lstm.hpp"
 #include "simd/math.hpp"
+#include "simd/stream.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -33,6 +34,7 @@ struct Step {
     const Arrays* v;
     const Slots* slots;
     States at;
+    bool past;  // gates are written past the caches
     int64_t step, time;
 };
 
@@ -102,10 +104,11 @@ void open_gates(const Step& p, int64_t from, int64_t to, int64_t begin, int64_t 
             float* const unit = at + (j - begin);
             const vf in = loadu(unit), forget = loadu(unit + width), g = loadu(unit + 2 * width);
             if (gates) {
-                store_n(gates + j, in, lanes);
-                store_n(gates + k + j, forget, lanes);
-                store_n(gates + 2 * k + j, g, lanes);
-                store_n(gates + 3 * k + j, loadu(unit + 3 * width), lanes);
+                const vf each[4] = {in, forget, g, loadu(unit + 3 * width)};
+                if (p.past)
+                    for (int q = 0; q < 4; ++q) stream(gates + q * k + j, each[q]);
+                else
+                    for (int q = 0; q < 4; ++q) store_n(gates + q * k + j, each[q], lanes);
             }
             storeu(unit, fma(forget, load_n(p.at.c + i * pitch + j, lanes), mul(in, g)));
         }
@@ -125,7 +128,7 @@ void open_gates(const Step& p, int64_t from, int64_t to, int64_t begin, int64_t 
 }
 
 // Lines that the gates of these slots will read and write.
-void fetch_lines(const Step& p, int64_t from, int64_t to, int64_t begin, int64_t end) {
+void fetch_lines(const Step& p, Lines& lines, int64_t from, int64_t to, int64_t begin, int64_t end) {
     const int64_t k = p.s->k;
     for (int64_t i = from; i < to; ++i) {
         const int64_t row = p.slots->row[i];
@@ -133,11 +136,11 @@ void fetch_lines(const Step& p, int64_t from, int64_t to, int64_t begin, int64_t
         float* const gates = p.v->gates.data ? row_of(p.v->gates, row, p.step) : nullptr;
         for (int64_t j = begin; j < end; j += 16)
             for (int g = 0; g < 4; ++g) {
-                __builtin_prefetch(z + g * k + j);
-                if (gates) __builtin_prefetch(gates + g * k + j, 1);
+                lines.add(z + g * k + j);
+                if (gates && !p.past) lines.add(gates + g * k + j);
             }
-        __builtin_prefetch(row_of(p.v->y, row, p.step) + begin, 1);
-        if (p.v->cells.data) __builtin_prefetch(row_of(p.v->cells, row, p.step) + begin, 1);
+        lines.add(row_of(p.v->y, row, p.step) + begin);
+        if (p.v->cells.data) lines.add(row_of(p.v->cells, row, p.step) + begin);
     }
 }
 
@@ -178,7 +181,9 @@ void run_forward(const Forward& s, const Arrays& v, const Team& team, int ranks,
     const int64_t first = mine.begin * width, last = mine.end * width < s.k ? mine.end * width : s.k;
 
     Slots slots;
-    Step p{&s, &v, &slots, {}, 0, 0};
+    const bool past = v.gates.data && streams(4 * v.gates.size()) && s.k % VL == 0 && v.gates.stride[0] % VL == 0 &&
+                      v.gates.stride[1] % VL == 0 && (uintptr_t)v.gates.data % (4 * VL) == 0;
+    Step p{&s, &v, &slots, {}, past, 0, 0};
     const auto gates = s.f.usual() ? open_gates<true> : open_gates<false>;
     const int64_t count = blocks(rows, s.shares.block);
     for (int64_t b = 0; b < count; ++b) {
@@ -195,7 +200,7 @@ void run_forward(const Forward& s, const Arrays& v, const Team& team, int ranks,
                 if (slots.active)
                     each_tile(
                         s.w, room, panel, p.at.a[0], pitch, slots.active, tiles,
-                        [&](int64_t from, int64_t to) { fetch_lines(p, from, to, begin, end); },
+                        [&](Lines& lines, int64_t from, int64_t to) { fetch_lines(p, lines, from, to, begin, end); },
                         [&](int64_t from, int64_t to, float* sums) { gates(p, from, to, begin, end, sums); });
                 for (int64_t i = slots.active; i < slots.count; ++i) carry(p, i, begin, end);
             }
@@ -204,6 +209,7 @@ void run_forward(const Forward& s, const Arrays& v, const Team& team, int ranks,
             if (together) team.barrier();
         }
     }
+    if (past) stream_end();
 }
 
 namespace {

@@ -108,7 +108,7 @@ void close_gates(const Step& p, int64_t from, int64_t to, int64_t begin, int64_t
     }
 }
 
-void fetch_lines(const Step& p, int64_t from, int64_t to, int64_t begin, int64_t end) {
+void fetch_lines(const Step& p, Lines& lines, int64_t from, int64_t to, int64_t begin, int64_t end) {
     const int64_t k = p.s->k;
     for (int64_t i = from; i < to; ++i) {
         const int64_t row = p.slots->row[i];
@@ -116,15 +116,15 @@ void fetch_lines(const Step& p, int64_t from, int64_t to, int64_t begin, int64_t
         float* const dz = row_of(p.out[DZ], row, p.time);
         for (int64_t j = begin; j < end; j += 16) {
             for (int g = 0; g < 4; ++g) {
-                __builtin_prefetch(gates + g * k + j);
-                __builtin_prefetch(dz + g * k + j, 1);
+                lines.add(gates + g * k + j);
+                lines.add(dz + g * k + j);
             }
             if (p.step) {
-                __builtin_prefetch(row_of(p.in[CELLS], row, p.step - 1) + j);
-                __builtin_prefetch(row_of(p.in[Y], row, p.step - 1) + j);
+                lines.add(row_of(p.in[CELLS], row, p.step - 1) + j);
+                lines.add(row_of(p.in[Y], row, p.step - 1) + j);
             }
-            if (!p.in[DY].absent()) __builtin_prefetch(row_of(p.in[DY], row, p.step) + j);
-            __builtin_prefetch(p.before + (row * p.s->t + p.time) * k + j, 1);
+            if (!p.in[DY].absent()) lines.add(row_of(p.in[DY], row, p.step) + j);
+            lines.add(p.before + (row * p.s->t + p.time) * k + j);
         }
     }
 }
@@ -169,8 +169,8 @@ void walk(Step& p, Slots& slots, bool* later, const float* room, Range panels, f
         }
         for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
             const int64_t begin = panel * width, end = begin + width < s.k ? begin + width : s.k;
-            const auto fetch = [&](int64_t from, int64_t to) {
-                if (p.step >= 0) fetch_lines(p, from, to, begin, end);
+            const auto fetch = [&](Lines& lines, int64_t from, int64_t to) {
+                if (p.step >= 0) fetch_lines(p, lines, from, to, begin, end);
             };
             const auto done = [&](int64_t from, int64_t to, const float* sums) {
                 if (p.step >= 0)

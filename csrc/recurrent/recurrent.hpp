@@ -48,15 +48,28 @@ void plan(Weights& w, int64_t rows, int64_t steps);
 // them.
 void pack(const Weights& w, float* room, Range panels);
 
+// Cache lines to fetch while a tile computes: one a term, so that memory and arithmetic overlap. In a burst before the
+// gates they filled the core's few fetch buffers, and the tile waited for them.
+struct Lines {
+    static constexpr int MOST = 512;
+    const void* at[MOST + 1];
+    int count = 0;
+    void add(const void* p) {
+        if (count < MOST) at[count++] = p;
+    }
+};
+
 struct Tile {
     const float* a;
     ptrdiff_t a_m;
     const float* b;
     ptrdiff_t b_k, b_g;  // from term to term; from vector to vector, or pair to pair where there are more than 4
     int64_t k;
-    const float* from;  // where the chains start, or null for +0
-    const float* sum;   // added to the chains at the end, or null
-    float* to;          // rows of vectors * VL floats; so are from and sum
+    const float* from;        // where the chains start, or null for +0
+    const float* sum;         // added to the chains at the end, or null
+    float* to;                // rows of vectors * VL floats; so are from and sum
+    const void* const* line;  // fetched one after the other, up to the last one, which the tile may fetch again
+    const void* const* last;
 };
 using RunTile = void (*)(const Tile&);
 RunTile tile_of(int rows, int vectors);
@@ -64,9 +77,19 @@ RunTile tile_of(int rows, int vectors);
 // Floats of scratch that each_tile needs for `rows` rows.
 inline int64_t tile_floats(const Weights& w, int64_t rows) { return 2 * rows * w.vectors() * VL; }
 
-// S of panel p for rows 0 ... rows - 1 of A, a few rows at a time: fetch(begin, end) before the last pass over them,
-// then done(begin, end, s) with S(i, g, j) at s[((i - begin) * gates + g) * width() + j], j < width(); units past the
-// last are garbage.
+template <class Fetch>
+inline auto name_lines(Fetch& fetch, Lines& lines, int64_t from, int64_t to, int) -> decltype(fetch(lines, from, to)) {
+    fetch(lines, from, to);
+}
+template <class Fetch>
+inline auto name_lines(Fetch& fetch, Lines&, int64_t from, int64_t to, long) -> decltype(fetch(from, to)) {
+    fetch(from, to);
+}
+
+// S of panel p for rows 0 ... rows - 1 of A, a few rows at a time. done(begin, end, s) gets S(i, g, j) at
+// s[((i - begin) * gates + g) * width() + j], j < width(), and may write there; units past the last are garbage. Before
+// that, mostly while other rows compute, fetch(lines, begin, end) names the cache lines that done will touch; one that
+// takes (begin, end) alone fetches them itself.
 template <class Fetch, class Done>
 inline void each_tile(const Weights& w, const float* room, int64_t p, const float* a, ptrdiff_t a_m, int64_t rows,
                       float* scratch, Fetch fetch, Done done) {
@@ -78,7 +101,8 @@ inline void each_tile(const Weights& w, const float* room, int64_t p, const floa
     t.b_g = direct && w.gates > 1 ? w.u_g : w.vectors() > 4 ? 2 * VL : VL;
     const float* const b = direct ? w.u + p * w.width() : room + (w.in_place ? 0 : p * w.floats());
     float *const chain = scratch, *const sums = scratch + rows * pitch;
-    const int64_t slab = tiles > 1 ? SLAB : CHAIN;
+    // With more terms than a chain a whole one passes at once: only its last pass hides what the gates fetch.
+    const int64_t slab = tiles > 1 && w.terms <= CHAIN ? SLAB : CHAIN;
     for (int64_t k = 0; k == 0 || k < w.terms;) {
         const int64_t end_of_chain = k / CHAIN * CHAIN + CHAIN, end = w.terms < end_of_chain ? w.terms : end_of_chain;
         t.k = end - k < slab ? end - k : slab;
@@ -90,7 +114,11 @@ inline void each_tile(const Weights& w, const float* room, int64_t p, const floa
             t.from = k % CHAIN ? chain + from * pitch : nullptr;
             t.sum = chain_ends && k >= CHAIN ? sums + from * pitch : nullptr;
             t.to = (chain_ends && !last ? sums : chain) + from * pitch;
-            if (last) fetch(from, to);
+            Lines lines;
+            if (last && i + 1 < tiles) name_lines(fetch, lines, to, rows * (i + 2) / tiles, 0);
+            if (i + 1 == tiles && !last && k + t.k + slab >= w.terms) name_lines(fetch, lines, 0, rows / tiles, 0);
+            lines.at[lines.count] = t.to;
+            t.line = lines.at, t.last = lines.at + lines.count;
             tile_of((int)(to - from), w.vectors())(t);
             if (last) done(from, to, chain + from * pitch);
         }

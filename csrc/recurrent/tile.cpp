@@ -42,7 +42,10 @@ void tile(const Tile& t) {
     const char* a0 = reinterpret_cast<const char*>(t.a);
     const char* a1 = a0 + 5 * row;
     const float* b = t.b;
+    const void* const* line = t.line;
     for (int64_t k = t.k; k > 0; --k) {
+        __builtin_prefetch(*line);
+        line += line < t.last;
         const auto b_of = [&](int v) __attribute__((always_inline)) { return b + v / PAIR * b_g + v % PAIR * VL; };
         const auto a_of = [&](int i) __attribute__((always_inline)) {
             return set1(*reinterpret_cast<const float*>((i < 5 ? a0 : a1) + i % 5 * row));
