@@ -114,6 +114,15 @@ def test_the_number_of_rows_changes_no_bit():
         assert_same_bits(k.lstm_dx(few[0], few[3], few[4], u, dy[rows])[0], dz[rows])
 
 
+def test_gates_past_the_caches_have_the_same_bits():
+    """From 16 MB on gates are streamed; 64 rows of 64 steps and 256 units come to just that, 3 rows do not."""
+    z, u = normal(0, 64, 64, 4 * 256), normal(1, 256, 4 * 256, scale=0.05)
+    large = k.lstm_forward(z, u)
+    assert large[3].nbytes >= 16 << 20
+    for got, want in zip(large, k.lstm_forward(z[7:10], u)):
+        assert_same_bits(got[7:10], want)
+
+
 @pytest.mark.parametrize("n, t, units", [(1, 7, 200), (64, 5, 40), (5, 3, 300), (9, 4, 64), (200, 3, 310)])
 def test_bits_over_threads(n, t, units, sharing):
     """Rows shared, units shared, more rows than a block: the same bits for any number of threads."""
