@@ -1,5 +1,7 @@
 """RNN: cells of one's own, stacks, both directions, states that stay, functional models, plans, files, masks."""
 
+import copy
+
 import numpy as np
 import pytest
 from recurrence import recurrence
@@ -85,6 +87,35 @@ def test_masked_outputs_of_another_size_than_the_states():
     np.testing.assert_array_equal(y[0], [np.zeros(4), want, want, want])
     y = L.RNN(Fading(), return_sequences=True, zero_output_for_mask=True)(x, mask=mask).numpy()
     np.testing.assert_array_equal(y[0], [np.zeros(4), want, np.zeros(4), np.zeros(4)])
+
+
+class Images(L.Layer):
+    """A cell whose inputs and states are images, with layers of its own."""
+
+    state_size = 2
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.of_input, self.of_state = (L.Conv2D(2, 3, padding="same") for _ in range(2))
+
+    def get_initial_state(self, batch_size=None):
+        return qn.ops.zeros((batch_size, 4, 4, 2))
+
+    def call(self, inputs, states):
+        h = qn.ops.tanh(self.of_input(inputs) + self.of_state(states[0]))
+        return h, [h]
+
+
+def test_inputs_and_states_of_any_rank():
+    x, mask = normal(2, 3, 4, 4, 3), np.array([[True, False, True], [True, True, False]])
+    layer = L.RNN(Images(), return_sequences=True)
+    y = layer(x, mask=mask)
+    assert y.shape == (2, 3, 4, 4, 2) and len(layer.weights) == 4
+    h, cell = np.zeros((2, 4, 4, 2), "float32"), layer.cell
+    for t in range(3):
+        new = cell(x[:, t], [qn.constant(h)])[0].numpy()
+        h = np.where(mask[:, t, None, None, None], new, h)
+        assert_same_bits(y[:, t], h)
 
 
 MASK = np.array([[0, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 1, 0, 1, 0]], bool)
@@ -237,6 +268,15 @@ def test_stateful(make):
         assert_same_bits(a, b)
 
 
+def test_a_copy_of_a_stateful_layer_has_states_of_its_own():
+    x, layer = normal(N, T, F), L.GRU(U, stateful=True)
+    first = layer(x)
+    twin = copy.deepcopy(layer)
+    assert_same_bits(twin(x), first)  # from zeros; the weights are the same
+    layer.reset_state()
+    assert twin.states[0].numpy().any() and not layer.states[0].numpy().any()
+
+
 def test_stateful_in_both_directions():
     x = normal(N, T, F)
     layer = L.Bidirectional(L.LSTM(U, stateful=True))
@@ -348,6 +388,11 @@ def test_states_of_a_functional_model():
     model.compile("adam", "mse")
     history = model.fit([a, b], normal(N, 2, seed=4), epochs=20, verbose=0).history["loss"]
     assert history[-1] < history[0]
+    mask = qn.Input((T,), dtype="bool")
+    fixed = qn.Input((T, F))
+    layer = L.GRU(U)
+    masked = qn.Model([fixed, mask], layer(fixed, mask=mask))
+    assert_same_bits(masked([a, MASK]), layer(a, mask=MASK))
     numeric = L.GRU(U)(source, initial_state=qn.ops.ones((1, U)))
     assert qn.Model(source, numeric)(a[:1]).shape == (1, U)
 

@@ -117,7 +117,7 @@ class LSTM(RecurrentLayer):
         activity_regularizer: for the outputs.
         kernel_constraint, recurrent_constraint, bias_constraint: applied after updates.
         dropout: share of the inputs that is dropped in training, the same ones in all steps and for all gates.
-        recurrent_dropout: the same for h where it meets recurrent_kernel.
+        recurrent_dropout: the same for h where it meets recurrent_kernel. (With it Keras draws a mask for each gate.)
         seed: an int, or None for a fresh one.
         return_sequences, return_state, go_backwards, stateful, unroll: see `RNN`.
         use_cudnn: "auto" or False; there is no cuDNN here, so True is refused.
