@@ -9,9 +9,10 @@
 // ints: [whether of q]. Any strides. The sums are those of dense_forward, dense_dx, dense_dw, bias_db and
 // sparse_categorical_crossentropy, bit for bit: rows are cut where the chains of dw and db break.
 //
-// w is packed once, as panels for either product. Of a chunk of 512 rows each rank takes some, SUB at a time, so that
-// their logits stay in its L2 cache from the product to the gradient of x; then the ranks meet, and each sums the
-// chunk's terms for its columns of dw and db.
+// w is packed once, as panels for either product. Of a chunk of 512 rows each rank takes some, from the logits to the
+// gradient of x; then the ranks meet, and each sums the chunk's terms for its columns of dw and db. Fewer rows at a
+// time, whose logits would stay in L2, lost: the panels then come from L3 more often (2048 rows of 128, 10,000 classes,
+// one thread: 122 ms with 512 rows, 128 with 256, 130 with 128, 136 with 32; 109 of the 122 are the products).
 #include "dot/pack.hpp"
 #include "loss/label.hpp"
 
@@ -20,8 +21,9 @@ namespace QUERNEL_ISA {
 namespace {
 
 constexpr int64_t W = 4 * VL;  // columns of a panel: wide tiles need the fewest loads for an FMA
-constexpr int64_t SUB =
-    32;  // rows whose logits a rank holds at a time: of 10,000 classes 1.3 MB, beside w's panels in L2
+// Rows whose logits a rank holds where only their losses are wanted: of 10,000 classes 5 MB. The panels of w come from
+// L3 once for that many rows.
+constexpr int64_t SUB = 128;
 
 int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit; }
@@ -74,7 +76,7 @@ bool plan(Call& c, Linear& s, const View& x, const View& w, const View& target, 
     }
     s.mine = at;
     if (slopes)
-        s.dx = room(SUB * s.x_pitch) - s.mine, s.panel = room(CHAIN * W) - s.mine;
+        s.dx = room(s.chunk * s.x_pitch) - s.mine, s.panel = room(CHAIN * W) - s.mine;
     else
         s.z = room(SUB * s.z_pitch) - s.mine, s.x = room(SUB * s.x_pitch) - s.mine;
     s.own = at - s.mine;
@@ -275,30 +277,28 @@ void linear_cross_entropy_dx_run(const Call& c, const Team& team, char* scratch)
         const Range mine = split(chunk, team);
         for (int64_t i = mine.begin; i < mine.end; ++i)
             copy_strided(x.f32() + row_at(x, dims, begin + i), x.stride[dims], rows + i * s.x_pitch, 1, s.d);
-        for (int64_t r = mine.begin; r < mine.end; r += SUB) {
-            const int64_t n = least(SUB, mine.end - r);
-            logits(s, n, rows + r * s.x_pitch, z + r * s.z_pitch, bias, scratch);
-            for (int64_t i = r; i < r + n; ++i) {
-                float* const q = z + i * s.z_pitch;
-                float loss = 0, sum = 1;
-                int32_t guess = 0;
-                const int64_t k = label(target, row_at(target, dims, begin + i), s.o, team);
-                if (k >= 0) {
-                    const float m = row_max(q, s.o), picked = q[k] - m;
-                    if (!of_q) guess = largest_logit(q, s.o, m);
-                    sum = exp_sum(q, m, q, s.o, {q + s.z_pitch, q + s.z_pitch});
-                    if (of_q) guess = largest_probability(q, s.o, sum);
-                    loss = log_of(sum) - picked;
-                }
-                slopes(q, s.o, sum, dy.f32()[row_at(dy, dims, begin + i)], k);
-                losses.f32w()[row_at(losses, dims, begin + i)] = loss;
-                guesses.as<int32_t>()[row_at(guesses, dims, begin + i)] = guess;
+        const int64_t n = mine.end - mine.begin;
+        logits(s, n, rows + mine.begin * s.x_pitch, z + mine.begin * s.z_pitch, bias, scratch);
+        for (int64_t i = mine.begin; i < mine.end; ++i) {
+            float* const q = z + i * s.z_pitch;
+            float loss = 0, sum = 1;
+            int32_t guess = 0;
+            const int64_t k = label(target, row_at(target, dims, begin + i), s.o, team);
+            if (k >= 0) {
+                const float m = row_max(q, s.o), picked = q[k] - m;
+                if (!of_q) guess = largest_logit(q, s.o, m);
+                sum = exp_sum(q, m, q, s.o, {q + s.z_pitch, q + s.z_pitch});
+                if (of_q) guess = largest_probability(q, s.o, sum);
+                loss = log_of(sum) - picked;
             }
-            slopes_of_x(s, n, z + r * s.z_pitch, some_dx, scratch);
-            for (int64_t i = 0; i < n; ++i)
-                copy_strided(some_dx + i * s.x_pitch, 1, dx.f32w() + row_at(dx, dims, begin + r + i), dx.stride[dims],
-                             s.d);
+            slopes(q, s.o, sum, dy.f32()[row_at(dy, dims, begin + i)], k);
+            losses.f32w()[row_at(losses, dims, begin + i)] = loss;
+            guesses.as<int32_t>()[row_at(guesses, dims, begin + i)] = guess;
         }
+        slopes_of_x(s, n, z + mine.begin * s.z_pitch, some_dx, scratch);
+        for (int64_t i = 0; i < n; ++i)
+            copy_strided(some_dx + i * s.x_pitch, 1, dx.f32w() + row_at(dx, dims, begin + mine.begin + i),
+                         dx.stride[dims], s.d);
         pack_a(xt + mine.begin, rows + mine.begin * s.x_pitch, 1, s.x_pitch, s.d, mine.end - mine.begin);
         team.barrier();
         slopes_of_w(s, panels, chunk, xt, z, begin > 0, dw, dw_d, db, at(s.mine + team.rank * s.own + s.panel));
