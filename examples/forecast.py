@@ -1,8 +1,8 @@
-"""Forecasts of real series: handwritten digits, written from top to bottom.
+"""Forecasts of a real series: carbon dioxide in the air over Mauna Loa, week by week from 1958 to 2001.
 
-Each of scikit-learn's 1,797 digits is a series of 8 rows of 8 pixels. A GRU reads the first rows and goes on by itself: its
-forecast of a row is its next input, and its state goes from call to call. Beside it: the last row again, the mean of the
-rows at that height, and ridge regression on all rows that were read.
+From the last two years an LSTM forecasts the half year that follows; it is trained on the first 33 years and tested on the
+rest. Beside it: the last value again, the same weeks a year ago plus that year's growth, and ridge regression. The series comes
+with statsmodels (pip install statsmodels).
 
     python examples/forecast.py
 """
@@ -10,89 +10,64 @@ rows at that height, and ridge regression on all rows that were read.
 import argparse
 
 import numpy as np
+from sklearn.linear_model import Ridge
 
 import quernel as qn
 
-GIVEN = 4  # rows that are read; the other four are forecast
+GIVEN, FUTURE, YEAR = 104, 26, 52  # weeks
+SPLIT = 1991
 
 
-def digits():
-    """(to train on, held out): rows of pixels between 0 and 1, (n, 8, 8), in a fixed order."""
-    from sklearn.datasets import load_digits
+def series():
+    """(parts per million of each week, its year); weeks without a measurement lie on a line between their neighbours."""
+    from statsmodels.datasets import co2
 
-    images = (load_digits().images / 16).astype("float32")
-    images = images[np.random.default_rng(0).permutation(len(images))]
-    return images[:1400], images[1400:]
-
-
-class Forecaster(qn.Model):
-    """Rows (n, t, 8) -> for each of them the row that follows, and the state: a GRU whose output is a change of the row."""
-
-    def __init__(self, units):
-        super().__init__()
-        self.gru = qn.layers.GRU(units, return_sequences=True, return_state=True)
-        self.change = qn.layers.Dense(8)
-
-    def call(self, rows, state=None):
-        hidden, state = self.gru(rows, initial_state=state)
-        return rows + self.change(hidden), state
+    data = co2.load_pandas().data["co2"].interpolate()
+    return data.to_numpy(), data.index.year.to_numpy()
 
 
-class Trained(qn.Model):
-    """The forecasts alone, for fit."""
-
-    def __init__(self, forecaster):
-        super().__init__()
-        self.forecaster = forecaster
-
-    def call(self, rows):
-        return self.forecaster(rows)[0]
+def windows(values):
+    """(n, GIVEN) weeks and the (n, FUTURE) after them, both as differences to the last week given."""
+    rows = np.lib.stride_tricks.sliding_window_view(values, GIVEN + FUTURE)
+    rows = rows - rows[:, GIVEN - 1 : GIVEN]
+    return rows[:, :GIVEN], rows[:, GIVEN:]
 
 
-def go_on(forecaster, rows, steps):
-    """`steps` forecasts after the rows, (n, steps, 8)."""
-    following, state = forecaster(rows)
-    forecasts = [following[:, -1:]]
-    while len(forecasts) < steps:
-        following, state = forecaster(forecasts[-1], state=state)
-        forecasts.append(following)
-    return np.clip(qn.ops.concatenate(forecasts, axis=1).numpy(), 0, 1)
-
-
-def ridge(train, test, strength=1.0):
-    """Linear forecasts of all rows to come from all rows read."""
-    n, m = len(train), len(test)
-    a = np.c_[train[:, :GIVEN].reshape(n, -1), np.ones(n)].astype("float64")
-    w = np.linalg.solve(a.T @ a + strength * np.eye(a.shape[1]), a.T @ train[:, GIVEN:].reshape(n, -1))
-    found = np.c_[test[:, :GIVEN].reshape(m, -1), np.ones(m)] @ w
-    return np.clip(found.reshape(m, 8 - GIVEN, 8), 0, 1)
+def build(units):
+    """An LSTM that reads (n, GIVEN, 1) and writes (n, FUTURE)."""
+    model = qn.Sequential([qn.layers.Input((GIVEN, 1)), qn.layers.LSTM(units), qn.layers.Dense(FUTURE)])
+    model.compile(qn.optimizers.Adam(0.003, clipnorm=1.0), "mse")
+    return model
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--units", type=int, default=64)
+    parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
 
     qn.utils.set_random_seed(options.seed)
-    train, test = digits()
-    forecaster = Forecaster(options.units)
-    model = Trained(forecaster)
-    model.compile(qn.optimizers.Adam(0.005, global_clipnorm=1.0), "mse")
-    model.fit(train[:, :-1], train[:, 1:], batch_size=50, epochs=options.epochs, verbose=2)
+    values, years = series()
+    given, future = windows(values[years < SPLIT])
+    new_given, new_future = windows(values[years >= SPLIT])
+    scale = given.std()
 
-    future = test[:, GIVEN:]
+    model = build(options.units)
+    model.fit((given / scale)[..., None], future / scale, batch_size=64, epochs=options.epochs, verbose=2)
     forecasts = {
-        "the last row again": np.repeat(test[:, GIVEN - 1 : GIVEN], 8 - GIVEN, axis=1),
-        "the mean of the rows there": np.broadcast_to(train[:, GIVEN:].mean(0), future.shape),
-        "ridge regression": ridge(train, test),
-        "GRU": go_on(forecaster, test[:, :GIVEN], 8 - GIVEN),
+        "the last week again": np.zeros_like(new_future),
+        "a year ago, and its growth": new_given[:, GIVEN - YEAR : GIVEN - YEAR + FUTURE]
+        - new_given[:, [GIVEN - YEAR - 1]],
+        "ridge regression": Ridge(1.0).fit(given, future).predict(new_given),
+        "LSTM": model.predict((new_given / scale)[..., None], verbose=0) * scale,
     }
-    errors = {name: float(np.sqrt(np.mean((found - future) ** 2))) for name, found in forecasts.items()}
-    print(f"\nroot mean squared error of rows {GIVEN + 1} to 8 of {len(test)} held-out digits:")
+    errors = {name: float(np.sqrt(np.mean((found - new_future) ** 2))) for name, found in forecasts.items()}
+    print(
+        f"\nroot mean squared error of {FUTURE} weeks, parts per million, {len(new_future)} forecasts from {SPLIT} on:"
+    )
     for name, error in errors.items():
-        print(f"{error:.4f}  {name}")
+        print(f"{error:.3f}  {name}")
     return errors
 
 

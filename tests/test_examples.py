@@ -44,9 +44,13 @@ def test_char_lm_refuses_a_text_that_is_too_short():
 
 
 def test_forecast(capsys):
-    errors = load("forecast").main(["--units", "24", "--epochs", "12"])
-    assert errors["GRU"] < min(errors["the last row again"], errors["the mean of the rows there"])
-    assert f"{errors['GRU']:.4f}  GRU" in capsys.readouterr().out
+    example = load("forecast")
+    given, future = example.windows(np.arange(200.0) ** 2)
+    assert given.shape == (71, 104) and future.shape == (71, 26)
+    assert (given[3, -1], future[3, 0], given[3, 0]) == (0, 107**2 - 106**2, 3**2 - 106**2)
+    errors = example.main(["--units", "24", "--epochs", "12"])
+    assert errors["LSTM"] < min(errors["the last week again"], errors["a year ago, and its growth"])
+    assert f"{errors['LSTM']:.3f}  LSTM" in capsys.readouterr().out
 
 
 def test_sequence_labels(capsys):
