@@ -73,3 +73,19 @@ def test_adding_problem(capsys):
         error, steps = found[kind]
         assert error < example.SOLVED and 200 <= steps <= 1200
         assert f"{kind}: {steps:6d} steps" in text and f"{error:.5f}" in text
+
+
+def test_gru_lm(capsys):
+    example = load("gru_lm")
+    pairs = example.batches(np.arange(45), 2, 5)
+    assert len(pairs) == 4
+    np.testing.assert_array_equal(np.concatenate([x[1] for x, _ in pairs]), np.arange(20, 40))  # one stream, in order
+    np.testing.assert_array_equal(pairs[0][1], pairs[0][0] + 1)
+    with pytest.raises(SystemExit, match="10 words are too few for 2 streams of 5"):
+        example.batches(np.arange(10), 2, 5)
+    held = example.main(["--vocabulary", "200", "--units", "24", "--batch", "8", "--length", "20", "--files", "10",
+                         "--steps", "60", "--passes", "2", "--count", "12"])  # fmt: skip
+    text = capsys.readouterr().out
+    assert "before training: perplexity 200 " in text  # even chances of 200 words
+    assert held < 80 and f"{held:.1f} on held-out files" in text
+    assert len(text.split("temperature 0.7:\n\n")[1].split()) == 13
