@@ -111,6 +111,15 @@ def test_the_number_of_rows_changes_no_bit(after):
         assert_same_bits(k.gru_dx(few[0], few[2], u, dy[rows], reset_after=after)[0], dz[rows])
 
 
+def test_gates_past_the_caches_have_the_same_bits():
+    """From 16 MB on gates are streamed; 64 rows of 64 steps and 256 units come to just that, 3 rows do not."""
+    z, u = normal(0, 64, 64, 3 * 256), normal(1, 256, 3 * 256, scale=0.05)
+    y, h, gates = k.gru_forward(z, u)
+    assert gates.nbytes >= 16 << 20
+    for got, want in zip((y[7:10], h[7:10], gates[:, 7:10]), k.gru_forward(z[7:10], u)):
+        assert_same_bits(got, want)
+
+
 @AFTER
 @pytest.mark.parametrize("n, t, units", [(1, 7, 200), (64, 5, 40), (5, 3, 300), (9, 4, 64), (200, 3, 370)])
 def test_bits_over_threads(n, t, units, after, sharing):

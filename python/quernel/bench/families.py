@@ -41,7 +41,7 @@ def family(case):
         return "gemm up to 64" if m * n * k <= 64**3 else "gemm from 128"
     if op == "bias_db":
         return "sums"
-    if op.startswith("lstm"):
+    if op.startswith(("lstm", "gru", "rnn")):
         return "recurrent"
     if op.startswith("dense"):
         return "dense"

@@ -186,6 +186,20 @@ def _move(torch, case, attrs, *tensors):
     return [("", lambda: x.sum(tuple(range(x.ndim - 1))))]  # bias_db
 
 
+def _cell(torch, case, attrs, x, w, u, h, b, recurrent_b=None):
+    """One step of recurrent units; PyTorch's gates are reset, update, candidate by rows."""
+
+    def rows(a):
+        if a is None:
+            return torch.zeros(w.shape[1])
+        parts = a.movedim(-1, 0).chunk(w.shape[1] // u.shape[0])
+        return torch.cat([parts[i] for i in ((1, 0, 2) if len(parts) == 3 else (0,))])
+
+    function = torch.gru_cell if case.op == "gru_cell" else torch.rnn_tanh_cell
+    weights = [rows(a) for a in (w, u, b, recurrent_b)]
+    return [("", lambda: function(x, h, *weights))]
+
+
 _ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "sigmoid", "tanh", "softplus", "silu")
 _LOSSES = ("mean_squared_error", "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 CALLS = {
@@ -203,6 +217,8 @@ CALLS = {
     "adam_update": _adam,
     **dict.fromkeys(("random_uniform", "random_normal", "random_integers", "random_permutation"), _sizes),
     "dropout": _dropout,
+    "gru_cell": _cell,
+    "rnn_cell": _cell,
     **dict.fromkeys(("gather", "scatter_add", "one_hot", "concat", "pad", "full", "cast", "assign_add", "bias_db"),
                     _move),
 }  # fmt: skip

@@ -1,8 +1,9 @@
 """lstm: whole sequences on Tensors; the gradient of one call is one call, what goes beyond it is computed step by step."""
 
 from .. import kernels, ops
-from ..autograd import GradientTape, gradient
+from ..autograd import gradient
 from .apply import op
+from .recurrent import counted, slope, squash, stacked, through, times
 
 lstm_forward = op(kernels.lstm_forward)
 lstm_dx = op(kernels.lstm_dx)
@@ -48,34 +49,8 @@ def lstm(
 # ---- step by step: gradients of what lstm_dx does not take, and its own ----
 
 
-def _squash(x, name):
-    return x if name in (None, "linear") else getattr(ops, name)(x)
-
-
-def _slope(y, name):
-    """The slope of an activation as a function of its result."""
-    if name == "relu":
-        return ops.relu_dx(ops.ones_like(y), y)
-    if name == "sigmoid":
-        return ops.multiply(y, ops.subtract(1.0, y))
-    return ops.subtract(1.0, ops.square(y)) if name == "tanh" else ops.ones_like(y)
-
-
 def _split(gates):
     return ops.split(gates, 4, axis=-1)
-
-
-def _on(mask, at, new, old):
-    """`new` in the rows whose step at time `at` is not masked, `old` in the others."""
-    return new if mask is None else ops.where(ops.expand_dims(mask[:, at], 1), new, old)
-
-
-def _stack(steps, like):
-    return ops.stack(steps, axis=1) if steps else ops.zeros_like(like)
-
-
-def _times(t, go_backwards):
-    return [(s, t - 1 - s if go_backwards else s) for s in range(t)]
 
 
 def _forward_steps(z, u, h, c, mask, dropout, *, activation, recurrent_activation, go_backwards):
@@ -83,20 +58,25 @@ def _forward_steps(z, u, h, c, mask, dropout, *, activation, recurrent_activatio
     h = ops.zeros((n, k), z.dtype) if h is None else h
     c = ops.zeros((n, k), z.dtype) if c is None else c
     ys, gates, cells = [], [], []
-    for _, at in _times(t, go_backwards):
+    for _, at in times(t, go_backwards):
         before = h if dropout is None else ops.multiply(h, dropout)
         i, f, g, o = _split(ops.add(z[:, at], ops.matmul(before, u)))
-        i, f, o = (_squash(v, recurrent_activation) for v in (i, f, o))
-        g = _squash(g, activation)
+        i, f, o = (squash(v, recurrent_activation) for v in (i, f, o))
+        g = squash(g, activation)
         new = ops.add(ops.multiply(f, c), ops.multiply(i, g))
-        h = _on(mask, at, ops.multiply(o, _squash(new, activation)), h)
-        c = _on(mask, at, new, c)
+        h = counted(mask, at, ops.multiply(o, squash(new, activation)), h)
+        c = counted(mask, at, new, c)
         all_gates = ops.concatenate([i, f, g, o], axis=-1)
         ys.append(h)
         cells.append(c)
-        gates.append(_on(mask, at, all_gates, ops.zeros_like(all_gates)))
-    none = ops.zeros((n, 0, k), z.dtype)
-    return _stack(ys, none), h, c, _stack(gates, z), _stack(cells, none)
+        gates.append(counted(mask, at, all_gates, ops.zeros_like(all_gates)))
+    return (
+        stacked(ys, (n, 0, k), z.dtype),
+        h,
+        c,
+        stacked(gates, (n, 0, 4 * k), z.dtype),
+        stacked(cells, (n, 0, k), z.dtype),
+    )
 
 
 def _dx_steps(y, gates, cells, u, dy, dh, dc, h, c, mask, dropout, *, activation, recurrent_activation, go_backwards):
@@ -105,27 +85,27 @@ def _dx_steps(y, gates, cells, u, dy, dh, dc, h, c, mask, dropout, *, activation
     d, e = zeros if dh is None else dh, zeros if dc is None else dc
     h, c = zeros if h is None else h, zeros if c is None else c
     du, dz = ops.zeros_like(u), [None] * t
-    for s, at in reversed(_times(t, go_backwards)):
+    for s, at in reversed(times(t, go_backwards)):
         i, f, g, o = _split(gates[:, s])
         before, old = (y[:, s - 1], cells[:, s - 1]) if s else (h, c)
         if dy is not None:
             d = ops.add(dy[:, s], d)
-        a = _squash(cells[:, s], activation)
-        v = ops.add(ops.multiply(ops.multiply(d, o), _slope(a, activation)), e)
+        a = squash(cells[:, s], activation)
+        v = ops.add(ops.multiply(ops.multiply(d, o), slope(a, activation)), e)
         parts = [
-            ops.multiply(ops.multiply(v, g), _slope(i, recurrent_activation)),
-            ops.multiply(ops.multiply(v, old), _slope(f, recurrent_activation)),
-            ops.multiply(ops.multiply(v, i), _slope(g, activation)),
-            ops.multiply(ops.multiply(d, a), _slope(o, recurrent_activation)),
+            ops.multiply(ops.multiply(v, g), slope(i, recurrent_activation)),
+            ops.multiply(ops.multiply(v, old), slope(f, recurrent_activation)),
+            ops.multiply(ops.multiply(v, i), slope(g, activation)),
+            ops.multiply(ops.multiply(d, a), slope(o, recurrent_activation)),
         ]
         step = ops.concatenate(parts, axis=-1)
-        dz[at] = _on(mask, at, step, ops.zeros_like(step))
+        dz[at] = counted(mask, at, step, ops.zeros_like(step))
         passed = ops.matmul(dz[at], ops.transpose(u))
         if dropout is not None:
             passed, before = ops.multiply(passed, dropout), ops.multiply(before, dropout)
         du = ops.add(du, ops.matmul(ops.transpose(before), dz[at]))
-        d, e = _on(mask, at, passed, d), _on(mask, at, ops.multiply(v, f), e)
-    return _stack(dz, gates), du, d, e
+        d, e = counted(mask, at, passed, d), counted(mask, at, ops.multiply(v, f), e)
+    return stacked(dz, (n, 0, 4 * k), y.dtype), du, d, e
 
 
 def _cell_steps(x, w, u, b, h, c, **activations):
@@ -134,25 +114,10 @@ def _cell_steps(x, w, u, b, h, c, **activations):
     return h, c
 
 
-def _through(steps, node, dys, passive=()):
-    """The gradients of node.inputs, but of those in `passive`, through `steps`: the same op made of others."""
-    inputs = [None if v is None else ops.reshape(v, v.shape) for v in node.inputs]  # each a Tensor of its own
-    wanted = [i for i, v in enumerate(inputs) if v is not None and i not in passive and node.needs(i)]
-    with GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch([inputs[i] for i in wanted])
-        outputs = steps(*inputs, **node.attrs)
-    pairs = [(v, dy) for v, dy in zip(outputs, dys) if dy is not None]
-    found = tape.gradient([v for v, _ in pairs], [inputs[i] for i in wanted], [dy for _, dy in pairs])
-    gradients = [None] * len(inputs)
-    for i, value in zip(wanted, found):
-        gradients[i] = value
-    return gradients
-
-
 @gradient(kernels.lstm_forward)
 def _(node, dy, dh, dc, dgates, dcells):
     if dgates is not None or dcells is not None:  # somebody looked inside
-        return _through(_forward_steps, node, (dy, dh, dc, dgates, dcells), passive=(4, 5))
+        return through(_forward_steps, node, (dy, dh, dc, dgates, dcells), passive=(4, 5))
     z, u, h, c, mask, dropout = node.inputs
     y, _, _, gates, cells = node.outputs
     dz, du, dh0, dc0 = lstm_dx(y, gates, cells, u, dy, dh, dc, h, c, mask, dropout, **node.attrs)
@@ -161,9 +126,9 @@ def _(node, dy, dh, dc, dgates, dcells):
 
 @gradient(kernels.lstm_dx)
 def _(node, *dys):
-    return _through(_dx_steps, node, dys, passive=(9, 10))
+    return through(_dx_steps, node, dys, passive=(9, 10))
 
 
 @gradient(kernels.lstm_cell)
 def _(node, dh, dc):
-    return _through(_cell_steps, node, (dh, dc))
+    return through(_cell_steps, node, (dh, dc))
