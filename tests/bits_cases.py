@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 import quernel as qn
-from quernel.kernels.kernel import Decline
+from quernel.kernels.resolve import Decline, ask_native
 from quernel.testing.cases import all_cases
 
 LONGEST = 3000  # characters; cases with more data written out are left to test_ops.py, their ops have smaller ones
@@ -42,7 +42,7 @@ def line(case):
     arrays = case.make("float32")
     attrs = kernel.freeze(dict(case.attrs))
     try:
-        ints, floats = kernel._ask_native(arrays, attrs)[-2:]
+        ints, floats = ask_native(kernel, arrays, attrs)[-2:]
     except Decline:
         return None
     pairs = [

@@ -3,6 +3,7 @@
 import numpy as np
 
 import quernel as qn
+from quernel.kernels.resolve import ask_native
 
 WORKSPACE, FIXED, ARGUMENT, OUTPUT = range(4)
 core = qn.backend._state.core
@@ -65,7 +66,7 @@ class Recipe:
             given = [arrays.get(n) for n in kernel.inputs]
         else:
             given = list(ins) + [None] * (len(kernel.inputs) - len(ins))
-        _, isa, index, ints, floats = kernel._ask_native(given, kernel.freeze(attrs))
+        _, isa, index, ints, floats = ask_native(kernel, given, kernel.freeze(attrs))
         items = [[v if v is None else v.item() for v in views] for views in (ins, outs)]
         self.ops.append((index, *items, ints, floats, int(epilogue)))
         return len(self.ops) - 1

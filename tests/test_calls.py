@@ -154,3 +154,35 @@ def test_equal_attributes_of_other_types_are_not_mixed_up():
 def test_attributes_that_cannot_be_keys_are_refused():
     with pytest.raises(TypeError, match="expected plain attribute values"):
         qn.kernels.reshape(np.zeros(4, "float32"), newshape={})
+
+
+def test_a_call_made_before_is_known_by_all_that_matters():
+    """The short way of a repeated call: another order in memory, byte order, dtype, attribute or backend is another call."""
+    kernels, x = qn.kernels, np.arange(12, dtype="float32").reshape(3, 4)
+    for _ in range(3):  # the second and third time are known
+        np.testing.assert_array_equal(kernels.add(x, x), x + x)
+        np.testing.assert_array_equal(kernels.add(x.T, x.T), x.T + x.T)
+        np.testing.assert_array_equal(kernels.add(x.astype(">f4"), x), x + x)
+        whole = x.astype("int32")
+        assert kernels.add(whole, whole).dtype == np.int32
+        np.testing.assert_array_equal(kernels.add(whole.astype(">i4"), whole), whole + whole)
+        np.testing.assert_array_equal(kernels.sum(x, axis=1), x.sum(1))
+        np.testing.assert_array_equal(kernels.sum(x, axis=1, keepdims=True), x.sum(1, keepdims=True))
+        np.testing.assert_array_equal(kernels.sum(x, keepdims=False, axis=0), x.sum(0))
+        assert kernels.gemm(x, x.T.copy(), None, alpha=0.5)[0, 1] == 19
+        with pytest.raises(TypeError):
+            kernels.add(x, x.astype("float64"))
+        with pytest.raises(IndexError, match="4"):
+            kernels.gather(x, np.array([0, 4]))
+        with qn.backend.use_backend("numpy"):
+            np.testing.assert_array_equal(kernels.add(x, x), x + x)
+
+
+@pytest.mark.skipif(not qn.backend.available("native"), reason="needs the compiled core")
+def test_a_known_call_is_made_by_the_backend_of_now():
+    x = np.full((2, 3), 1e-40, "float32")  # zero natively, a number to NumPy
+    for _ in range(3):
+        with qn.backend.use_backend("native"):
+            assert not qn.kernels.add(x, x).any()
+        with qn.backend.use_backend("numpy"):
+            assert qn.kernels.add(x, x).all()

@@ -13,21 +13,17 @@ called with arrays it checks, asks the backends along the chain, and returns arr
 * `shape(*inputs, **attrs) -> Spec | tuple[Spec]` sees anything with `.shape` (entries may be None when symbolic) and `.dtype`;
   it raises ValueError or TypeError naming expected, received and the fix. It never sees array data.
 * `native(*inputs, **attrs) -> (ints, floats)` flattens the attributes for the op of the same name in csrc/ops.def, or raises
-  `Decline(reason)`. It sees shapes and dtypes; its answer is cached by them. Float inputs other than float32 are declined
-  already.
+  `Decline(reason)`. It sees shapes and dtypes; its answer is cached by them. Floats other than float32 are declined before.
 * `numba(outs, *inputs, **attrs)` fills the tuple of C-contiguous `outs` by loops decorated with `@jit`. To keep compile time
   down it brings inputs to one layout and rank (`np.ascontiguousarray`, `reshape`) before calling them.
 * `variadic` names inputs that are lists of arrays; natively they are flattened in order.
-* `updates` names inputs that are written in place (optimizers): such a kernel returns None, its native outputs are these arrays
-  in order, and its native inputs are the other ones.
+* `updates` names inputs that are written in place (optimizers): such a kernel returns None; these arrays are its native outputs.
 * `view=True`: the definition returns a view of its input (transpose, slice); it is the same on every backend, is not copied, and
   takes no `out`. Whoever writes into such a result writes into the input, as in NumPy.
 """
 
 import functools
 import inspect
-import sys
-from typing import NamedTuple
 
 import numpy as np
 
@@ -35,79 +31,14 @@ from .. import backend as backends
 from .. import recording
 from .compiled import jit as jit
 from .compiled import vectorized as vectorized
+from .outputs import check_out, empty
+from .resolve import Decline as Decline
+from .resolve import Spec, resolve
+from .resolve import spec as spec
+from .values import PLAIN, as_array, attribute_key, is_float, plain, usual_key
 
 KERNELS = {}  # name -> Kernel, of the modules imported so far
 _CACHE_SIZE = 512
-_EXTRA_FLOATS = ("bfloat16",)
-
-
-class Spec(NamedTuple):
-    """Shape (entries may be None) and dtype of an array that does not exist yet."""
-
-    shape: tuple
-    dtype: np.dtype
-
-
-class Decline(Exception):
-    """Raised by a `native` packer: this backend does not take this call; the text says why."""
-
-
-def spec(shape, dtype):
-    """A Spec with a plain tuple of ints (or None) and a np.dtype."""
-    return Spec(tuple(shape), np.dtype(dtype))
-
-
-def as_array(value, name):
-    """A NumPy array for an input: no copy unless the memory cannot be read as it is."""
-    if type(value) is np.ndarray:
-        array = value
-    elif "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):  # asking np.ma would import it: 13 ms
-        raise TypeError(f"{name}: expected a plain array, received a masked array; call .filled(value) first")
-    elif hasattr(value, "__quernel_array__"):
-        array = value.__quernel_array__(name)
-    elif isinstance(value, np.ndarray):
-        array = np.asarray(value)
-    elif hasattr(value, "__dlpack__") and not isinstance(value, np.generic):
-        array = np.from_dlpack(value)
-    else:
-        array = np.asarray(value)
-    if array.dtype.kind not in "fiub" and array.dtype.name not in _EXTRA_FLOATS:
-        raise TypeError(f"{name}: expected numbers, received an array of dtype {array.dtype}")
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    item = array.itemsize
-    for stride in array.strides:
-        if stride % item:
-            return np.ascontiguousarray(array)
-    return array
-
-
-def is_float(dtype):
-    """Whether a np.dtype is a floating-point type, bfloat16 included."""
-    return dtype.kind == "f" or (dtype.kind == "V" and dtype.name in _EXTRA_FLOATS)
-
-
-_PLAIN = (int, str, type(None))
-_TRUE, _FALSE = (bool, True), (bool, False)
-_FLOAT32 = np.dtype("float32")  # NumPy has one object for it, as long as the bytes are not swapped
-
-
-def _attribute_key(value):
-    """A dictionary key that tells 2.0 from 2, True from 1 and -0.0 from 0.0, which Python's == does not."""
-    kind = value.__class__
-    if kind is bool:
-        return _TRUE if value else _FALSE
-    if kind is float and value and value == value:
-        return (float, value)
-    if kind is tuple:
-        return tuple([v if v.__class__ in _PLAIN else _attribute_key(v) for v in value])
-    return (kind, repr(value)) if isinstance(value, (float, np.floating)) else (kind, value)
-
-
-class _Resolved:
-    """What a call with these shapes, dtypes and attributes comes to: output specs, and who computes."""
-
-    __slots__ = ("outs", "single", "backend", "payload", "declined")
 
 
 class Kernel:
@@ -134,7 +65,9 @@ class Kernel:
             out = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
             signature = signature.replace(parameters=[*signature.parameters.values(), out])
         self.__signature__ = signature
-        self._cache = {}
+        self.usual = not (variadic or updates or view)
+        self._cache = {}  # of _find
+        self._known = {}  # usual_key -> (Resolved, a None for each input left out)
         self._generation = -1
         self._defaults = None if inspect.Parameter.empty in self.attributes.values() else dict(self.attributes)
         KERNELS[self.name] = self
@@ -143,10 +76,34 @@ class Kernel:
         return f"<quernel kernel {self.name}{self.__signature__}>"
 
     def __call__(self, *args, out=None, **keywords):
-        if out is not None and (self.view or self.updates):
+        key = None
+        if out is None:
+            key = usual_key(args, keywords) if self.usual and not recording.count else None
+            known = self._known.get(key) if self._generation == backends._state.generation else None
+            if known is not None:
+                return self._again(known, args, keywords)
+        elif self.view or self.updates:
             raise TypeError(f"{self.name}: unknown argument 'out'; expected {self.__signature__}")
         arrays = self.collect(args, keywords)
-        return self.run(arrays, self.freeze(keywords), out)
+        attrs = self.freeze(keywords)
+        result = self.run(arrays, attrs, out)
+        if key is not None:
+            resolved = self._find(arrays, attrs)
+            if resolved.backend == "native":
+                self._known[key] = resolved, (None,) * (len(arrays) - len(args))
+        return result
+
+    def _again(self, known, args, keywords):
+        """A native call whose like was checked and resolved before."""
+        resolved, absent = known
+        call, isa, op, ints, floats = resolved.payload
+        outs = tuple([backends._state.core.empty(shape, dtype) for shape, dtype in resolved.outs])
+        try:
+            call(isa, op, args + absent, outs, ints, floats, False)
+        except IndexError:
+            self.definition(*args, **self.freeze(keywords))  # raises with the range expected and the index received
+            raise
+        return outs[0] if resolved.single else outs
 
     def collect(self, args, keywords):
         """The arrays of a call, in the order of `inputs`; what is left in `keywords` are attributes."""
@@ -172,8 +129,10 @@ class Kernel:
                     raise TypeError(f"{self.name}: {name}: expected an array, received None")
                 arrays.append(None)
             elif name in self.variadic:
-                arrays.append([as_array(v, f"{self.name}: {name}[{j}]") for j, v in enumerate(value)])
-            elif type(value) is np.ndarray and value.dtype is _FLOAT32 and value.flags.c_contiguous:  # most calls
+                arrays.append(
+                    [v if plain(v) else as_array(v, f"{self.name}: {name}[{j}]") for j, v in enumerate(value)]
+                )
+            elif plain(value):
                 arrays.append(value)
             else:
                 arrays.append(as_array(value, f"{self.name}: {name}"))
@@ -217,10 +176,23 @@ class Kernel:
 
     def run(self, arrays, attrs, out=None):
         """Computes on arrays that `collect` has prepared."""
+        resolved = self._find(arrays, attrs)
+        result = self._execute(resolved, arrays, attrs, out)
+        if recording.count:
+            recorder = recording.current()
+            if recorder is not None:
+                recorder.note(self, resolved, arrays, attrs, out, result)
+            elif type(result) is np.ndarray:
+                recording.ELSEWHERE[id(result)] = result
+        return result
+
+    def _find(self, arrays, attrs):
+        """What the call comes to, resolved once for each set of shapes, dtypes and attributes."""
         if self._generation != backends._state.generation:
             self._cache.clear()
+            self._known.clear()
             self._generation = backends._state.generation
-        key = [v if v.__class__ in _PLAIN else _attribute_key(v) for v in attrs.values()]
+        key = [v if v.__class__ in PLAIN else attribute_key(v) for v in attrs.values()]
         for a in arrays:
             if a is None:
                 key.append(None)
@@ -240,65 +212,11 @@ class Kernel:
             resolved = self.resolve(arrays, attrs)
             if len(self._cache) >= _CACHE_SIZE:
                 self._cache.clear()
+                self._known.clear()
             self._cache[key] = resolved
-        result = self._execute(resolved, arrays, attrs, out)
-        if recording.count:
-            recorder = recording.current()
-            if recorder is not None:
-                recorder.note(self, resolved, arrays, attrs, out, result)
-            elif type(result) is np.ndarray:
-                recording.ELSEWHERE[id(result)] = result
-        return result
+        return resolved
 
-    def resolve(self, arrays, attrs):
-        """Checks the call and asks the backends in turn."""
-        r = _Resolved()
-        r.outs = self.specs(arrays, attrs)
-        r.single = len(r.outs) == 1
-        r.declined = []
-        if self.view:
-            r.backend, r.payload = "view", self.definition
-            return r
-        for name in backends.chain():
-            try:
-                r.payload = getattr(self, f"_ask_{name}")(arrays, attrs)
-            except Decline as reason:
-                r.declined.append((name, str(reason)))
-                continue
-            r.backend = name
-            return r
-        raise AssertionError("the NumPy definition takes every call")
-
-    def _ask_native(self, arrays, attrs):
-        op = backends.native_op(self.name)
-        if op is None or self.native is None:
-            raise Decline("there is no native kernel")
-        for name, value in zip(self.inputs, arrays):
-            for v in value if type(value) is list else (value,):
-                if v is None:
-                    continue
-                if v.dtype.kind == "f" and v.dtype.num != 11 or v.dtype.name in _EXTRA_FLOATS:
-                    raise Decline(f"{name} is {v.dtype}; native kernels take float32")
-                if v.dtype.kind in "iu" and v.dtype.name not in ("int32", "int64", "uint8"):
-                    raise Decline(f"{name} is {v.dtype}; native kernels take int32, int64, uint8 and bool")
-                if v.ndim > 8:
-                    raise Decline(f"{name} has {v.ndim} dimensions; native kernels take at most 8")
-        ints, floats = self.native(*arrays, **attrs)
-        return (*op, tuple(int(i) for i in ints), tuple(float(f) for f in floats))
-
-    def _ask_numba(self, arrays, attrs):
-        if self.numba is None:
-            raise Decline("there is no Numba fallback")
-        if not backends.numba_available():
-            raise Decline("numba is not installed")
-        for value in arrays:
-            for v in value if type(value) is list else (value,):
-                if v is not None and v.dtype.name in ("float16", *_EXTRA_FLOATS):
-                    raise Decline(f"Numba has no {v.dtype} arithmetic")
-        return self.numba
-
-    def _ask_numpy(self, arrays, attrs):
-        return self.definition
+    resolve = resolve
 
     def _execute(self, resolved, arrays, attrs, out):
         if self.view:
@@ -306,9 +224,9 @@ class Kernel:
         if self.updates:
             return self._update(resolved, arrays, attrs)
         if out is None:
-            outs = None if resolved.backend == "numpy" else tuple(empty(s.shape, s.dtype) for s in resolved.outs)
+            outs = None if resolved.backend == "numpy" else tuple([empty(s.shape, s.dtype) for s in resolved.outs])
         else:
-            outs = self._check_out(out, resolved, arrays)
+            outs = check_out(self.name, out, resolved, self._flat(arrays))
         if resolved.backend == "native":
             call, isa, op, ints, floats = resolved.payload
             try:
@@ -343,37 +261,6 @@ class Kernel:
             flat.extend(a) if type(a) is list else flat.append(a)
         return tuple(flat)
 
-    def _check_out(self, out, resolved, arrays):
-        outs = (out,) if resolved.single else tuple(out)
-        if len(outs) != len(resolved.outs):
-            raise ValueError(f"{self.name}: out: expected {len(resolved.outs)} arrays, received {len(outs)}")
-        inputs = self._flat(arrays)
-        for i, (target, s) in enumerate(zip(outs, resolved.outs)):
-            if type(target) is not np.ndarray:
-                raise TypeError(f"{self.name}: out: expected a numpy.ndarray, received {type(target).__name__}")
-            if target.shape != s.shape or target.dtype != s.dtype:
-                raise ValueError(
-                    f"{self.name}: out: expected shape {s.shape} and dtype {s.dtype}, "
-                    f"received shape {target.shape} and dtype {target.dtype}"
-                )
-            flags = target.flags
-            if not flags.writeable:
-                raise ValueError(f"{self.name}: out: expected a writeable array, received a read-only one")
-            if flags.c_contiguous and resolved.backend == "native":
-                continue  # the core refuses what overlaps, at a tenth of the time of the questions below
-            if any(n > 1 and st % target.itemsize for n, st in zip(target.shape, target.strides)):
-                raise ValueError(f"{self.name}: out: expected strides that are multiples of the item size; pass a copy")
-            if target.size and _overlaps_itself(target):
-                raise ValueError(
-                    f"{self.name}: out: expected an array whose elements do not overlap in memory; pass a copy"
-                )
-            for other in (*inputs, *outs[:i]):
-                if other is not None and np.may_share_memory(target, other):
-                    raise ValueError(
-                        f"{self.name}: out: the output overlaps an input or another output; pass a separate array"
-                    )
-        return outs
-
     def _update(self, resolved, arrays, attrs):
         for name, value in zip(self.inputs, arrays):
             if name in self.updates:
@@ -402,22 +289,6 @@ class Kernel:
         lines = [f"{name}: declined: {why}" for name, why in resolved.declined]
         isa = f" ({backends.isa()})" if resolved.backend == "native" else ""
         return "\n".join([*lines, f"{resolved.backend}{isa}: answers"])
-
-
-def _overlaps_itself(array):
-    """Whether elements may share memory: an axis steps over less than the axes of smaller steps reach."""
-    reach = 0
-    for stride, n in sorted((abs(stride), n) for stride, n in zip(array.strides, array.shape) if n > 1):
-        if stride <= reach:
-            return True
-        reach += stride * (n - 1)
-    return False
-
-
-def empty(shape, dtype):
-    """An uninitialised array, from the caching allocator where the compiled core is installed."""
-    core = backends._state.core
-    return core.empty(shape, dtype) if core is not None else np.empty(shape, dtype)
 
 
 def kernel(*, shape, native=None, numba=None, variadic=(), updates=(), view=False):

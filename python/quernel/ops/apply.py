@@ -41,8 +41,12 @@ def apply(kernel, inputs, attrs):
             readers = readers or type(value) is Reader
             arrays.append(value._array)
         tensors.append(value)
-    attrs = kernel.freeze(attrs)
-    result = kernel.run(arrays, attrs)
+    stack = autograd.tapes()
+    if stack or recording.count or not kernel.usual:
+        attrs = kernel.freeze(attrs)
+        result = kernel.run(arrays, attrs)
+    else:
+        result = kernel(*arrays, **attrs)  # knows calls that nobody watches
     if type(result) is tuple:
         outputs = tuple(map(Tensor, result))
         single = False
@@ -53,7 +57,6 @@ def apply(kernel, inputs, attrs):
         recorder = recording.current()
         if recorder is not None:
             recorder.keep(outputs)
-    stack = autograd.tapes()
     if stack:
         for tape in stack:
             tape._record(kernel, tensors, outputs, attrs)

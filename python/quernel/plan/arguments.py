@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import kernels
-from ..kernels.kernel import _attribute_key, as_array
+from ..kernels.values import as_array, attribute_key
 from ..tensor import Tensor
 from ..variable import Reader
 from .recorder import alias
@@ -44,7 +44,7 @@ def describe(value, leaves):
     if isinstance(value, dict):
         return ("dict", *[(k, describe(value[k], leaves)) for k in sorted(value)])
     if kind in _PLAIN:
-        return _attribute_key(value)
+        return attribute_key(value)
     if isinstance(value, (np.ndarray, np.generic)) or (hasattr(value, "__dlpack__") and not hasattr(value, "_array")):
         return describe(_array(value), leaves)
     return Identity(value)

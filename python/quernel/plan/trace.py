@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 
 from .. import backend, dtypes, recording, tree
-from ..kernels.kernel import _attribute_key
+from ..kernels.values import attribute_key
 from ..tensor import Tensor
 from ..variable import Reader
 from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE, root_array
@@ -176,7 +176,7 @@ class _Pairing:
         if a.resolved.backend != b.resolved.backend:
             return f"{name}: one call ran on {a.resolved.backend}, the other on {b.resolved.backend}"
         for key, value in a.attrs.items():
-            if _attribute_key(value) != _attribute_key(b.attrs[key]):
+            if attribute_key(value) != attribute_key(b.attrs[key]):
                 return f"{name}: {key} was {value!r} in one step and {b.attrs[key]!r} in the other"
         for x, y in zip([*a.reads(), *a.writes()], [*b.reads(), *b.writes()]):
             found = self.refs(x, y)
@@ -218,7 +218,7 @@ _COMPARED = (bool, int, float, complex, str, bytes, range, slice, np.generic)
 
 
 def _value_key(value):
-    return value.dtype.str + value.tobytes().hex() if isinstance(value, np.generic) else _attribute_key(value)
+    return value.dtype.str + value.tobytes().hex() if isinstance(value, np.generic) else attribute_key(value)
 
 
 def _short(array):
