@@ -114,13 +114,21 @@ def test_the_number_of_rows_changes_no_bit():
         assert_same_bits(k.lstm_dx(few[0], few[3], few[4], u, dy[rows])[0], dz[rows])
 
 
-def test_gates_past_the_caches_have_the_same_bits():
-    """From 16 MB on gates are streamed; 64 rows of 64 steps and 256 units come to just that, 3 rows do not."""
+def test_what_goes_past_the_caches_has_the_same_bits():
+    """From 16 MB on gates and dz are streamed; 64 rows of 64 steps and 256 units come to just that, 3 rows do not."""
     z, u = normal(0, 64, 64, 4 * 256), normal(1, 256, 4 * 256, scale=0.05)
     large = k.lstm_forward(z, u)
     assert large[3].nbytes >= 16 << 20
-    for got, want in zip(large, k.lstm_forward(z[7:10], u)):
+    few = k.lstm_forward(z[7:10], u)
+    for got, want in zip(large, few):
         assert_same_bits(got[7:10], want)
+    dy = normal(2, 64, 64, 256)
+    dz, du, dh, dc = k.lstm_dx(large[0], large[3], large[4], u, dy)
+    alone = k.lstm_dx(few[0], few[3], few[4], u, dy[7:10])
+    for got, want in zip((dz, dh, dc), (alone[0], *alone[2:])):
+        assert_same_bits(got[7:10], want)
+    before = np.concatenate([np.zeros_like(dy[:, :1]), large[0][:, :-1]], axis=1)
+    assert_same_bits(du, k.dense_dw(before, dz))
 
 
 @pytest.mark.parametrize("n, t, units", [(1, 7, 200), (64, 5, 40), (5, 3, 300), (9, 4, 64), (200, 3, 310)])

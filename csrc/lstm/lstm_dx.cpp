@@ -2,6 +2,7 @@
 #include "dot/product.hpp"
 #include "lstm/lstm.hpp"
 #include "simd/math.hpp"
+#include "simd/stream.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -34,6 +35,7 @@ struct Step {
     float *dh, *dc;     // what a masked later step passes on; what the later step passes on
     float* before;      // h before each step, times dropout: (n, t, k) by time
     int64_t dz_pitch, step, time;
+    bool past;  // dz is written past the caches
 };
 
 float* row_of(const View& v, int64_t row) { return v.f32w() + row * v.stride[0]; }
@@ -101,7 +103,7 @@ void close_gates(const Step& p, int64_t from, int64_t to, int64_t begin, int64_t
                                 mul(mul(e, in), outer_slope<USUAL>(f, g)), mul(mul(d, a), gate_slope<USUAL>(f, out))};
 #pragma GCC unroll 4
             for (int q = 0; q < 4; ++q) {
-                store_n(dz + q * k + j, each[q], lanes);
+                p.past ? stream(dz + q * k + j, each[q]) : store_n(dz + q * k + j, each[q], lanes);
                 store_n(next + q * k + j, each[q], lanes);
             }
         }
@@ -117,7 +119,7 @@ void fetch_lines(const Step& p, Lines& lines, int64_t from, int64_t to, int64_t 
         for (int64_t j = begin; j < end; j += 16) {
             for (int g = 0; g < 4; ++g) {
                 lines.add(gates + g * k + j);
-                lines.add(dz + g * k + j);
+                if (!p.past) lines.add(dz + g * k + j);
             }
             if (p.step) {
                 lines.add(row_of(p.in[CELLS], row, p.step - 1) + j);
@@ -270,18 +272,21 @@ void lstm_dx_run(const Call& call, const Team& team, char* scratch) {
     pack(s.w, room, my_panels);
     if (!together) team.barrier();
     const Range rows = together ? Range{0, s.n} : split(s.n, team);
+    const View& dz = out[DZ];  // contiguous
+    const bool past = streams(4 * dz.size()) && s.k % VL == 0 && (uintptr_t)dz.data % (4 * VL) == 0;
     Slots slots;
     bool later[MOST_ROWS];
     const int64_t block = s.shares.block, count = blocks(rows, block), dz_pitch = pitch_of(4 * s.k);
     for (int64_t b = 0; b < count; ++b) {
         slots.begin(block_of(rows, count, b), in[MASK]);
-        Step p{&s,      in,      out,    &slots,   later, {states, states + block * dz_pitch},
-               nullptr, nullptr, before, dz_pitch, 0,     0};
+        Step p{&s,     in,       out, &slots, later, {states, states + block * dz_pitch}, nullptr, nullptr,
+               before, dz_pitch, 0,   0,      past};
         p.dh = states + 2 * block * dz_pitch;
         p.dc = p.dh + block * s.shares.pitch;
         walk(p, slots, later, room, together ? my_panels : everything, tiles, together ? &team : nullptr);
         if (together) team.barrier();
     }
+    if (past) stream_end();
     team.barrier();
     Product du = s.du;
     du.a = before;
