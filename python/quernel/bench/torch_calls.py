@@ -1,6 +1,7 @@
 """PyTorch's twins of the ops that are not about images: products, elementwise, sums, softmax, losses, optimizers, moves."""
 
 from .contestants import copied
+from .torch_sequences import SEQUENCES
 
 
 def _rows(torch, arrays):
@@ -186,20 +187,6 @@ def _move(torch, case, attrs, *tensors):
     return [("", lambda: x.sum(tuple(range(x.ndim - 1))))]  # bias_db
 
 
-def _cell(torch, case, attrs, x, w, u, h, b, recurrent_b=None):
-    """One step of recurrent units; PyTorch's gates are reset, update, candidate by rows."""
-
-    def rows(a):
-        if a is None:
-            return torch.zeros(w.shape[1])
-        parts = a.movedim(-1, 0).chunk(w.shape[1] // u.shape[0])
-        return torch.cat([parts[i] for i in ((1, 0, 2) if len(parts) == 3 else (0,))])
-
-    function = torch.gru_cell if case.op == "gru_cell" else torch.rnn_tanh_cell
-    weights = [rows(a) for a in (w, u, b, recurrent_b)]
-    return [("", lambda: function(x, h, *weights))]
-
-
 _ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "sigmoid", "tanh", "softplus", "silu")
 _LOSSES = ("mean_squared_error", "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
 CALLS = {
@@ -217,8 +204,7 @@ CALLS = {
     "adam_update": _adam,
     **dict.fromkeys(("random_uniform", "random_normal", "random_integers", "random_permutation"), _sizes),
     "dropout": _dropout,
-    "gru_cell": _cell,
-    "rnn_cell": _cell,
+    **SEQUENCES,
     **dict.fromkeys(("gather", "scatter_add", "one_hot", "concat", "pad", "full", "cast", "assign_add", "bias_db"),
                     _move),
 }  # fmt: skip
