@@ -36,14 +36,16 @@ QUERNEL_INLINE void add_row(T* __restrict y, ptrdiff_t to, const T* __restrict u
         for (int64_t j = 0; j < n; ++j) y[j * to] += u[j * from];
 }
 
-// Rows of at least a cache line: each has an owner, as in rows_merge. Two ranks took 718 us for 10000 rows of 64 elements
-// where each wrote half of every row, and 335 us alone: lines come in pairs, which the two took from each other.
+// Rows of at least a cache line: each has an owner, as in rows_merge. Two ranks took 718 us for 10000 rows of 64
+// elements where each wrote half of every row, and 335 us alone: lines come in pairs, which the two took from each
+// other.
 void scatter_lines(const Call& c, const Team& team) {
     const View &indices = c.in[0], &updates = c.in[1], &y = c.out[0];
     const int axes = indices.rank;
     const int64_t n = y.shape[0], u = y.shape[1], count = indices.size();
     for (int64_t r = 0; r < n; ++r)
-        if (owner(r, team.size) == team.rank) __builtin_memset(y.f32w() + r * y.stride[0], 0, (size_t)u * sizeof(float));
+        if (owner(r, team.size) == team.rank)
+            __builtin_memset(y.f32w() + r * y.stride[0], 0, (size_t)u * sizeof(float));
     if (count == 0) return;
     Nest nest = axes_nest(updates, 0, indices, 0, axes);
     Odometer at(nest, axes, 0);

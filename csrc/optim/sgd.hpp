@@ -1,4 +1,5 @@
-// A step of gradient descent on contiguous elements: the formulas of sgd.cpp, for whole variables and for rows of a table.
+// A step of gradient descent on contiguous elements: the formulas of sgd.cpp, for whole variables and for rows of a
+// table.
 #pragma once
 #include "optim/segments.hpp"
 

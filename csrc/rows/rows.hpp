@@ -1,7 +1,7 @@
 // What the kernels on rows of a table share: which rank owns a row, and fetching rows before they are needed.
 //
-// Rows lie anywhere in a table that no cache holds, so what costs is waiting for memory. A row has one owner, which does
-// all that is done to it, in the order of the ids: bits depend on no number of ranks.
+// Rows lie anywhere in a table that no cache holds, so what costs is waiting for memory. A row has one owner, which
+// does all that is done to it, in the order of the ids: bits depend on no number of ranks.
 #pragma once
 #include "move/value.hpp"
 

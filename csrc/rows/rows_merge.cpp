@@ -7,7 +7,8 @@
 // (ids.shape, u); parts follow each other.  out: rows (k,) int64, values (k, u), k = all ids.
 // ints: parts, rows of the table. An id out of range sets the flag.
 //
-// Rank 0 finds the places by a hash table in scratch, whose size follows from k: the table of weights may have any size.
+// Rank 0 finds the places by a hash table in scratch, whose size follows from k: the table of weights may have any
+// size.
 #include "rows/rows.hpp"
 
 namespace quernel {

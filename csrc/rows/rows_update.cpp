@@ -1,10 +1,10 @@
 // sgd_rows_update and adam_rows_update: a step of an optimizer on some rows of a table, in place; all other rows, and
 // what is kept for them, stay as they are. The formulas are those of optim/sgd.cpp and optim/adam.cpp.
 //
-// in: rows (k,) int64, negative ones are passed over; gradient (k, u); learning_rate; Adam: iterations; scale or absent.
-// out: variable (n, u); SGD: velocity or absent; Adam: m, v, vhat or absent.
-// SGD: ints: 1 with velocity, 1 for nesterov; floats: momentum.  Adam: ints: 1 with vhat; floats: beta_1, beta_2, epsilon.
-// Rows that occur twice are updated twice, in order. One out of range sets the flag, and nothing is written.
+// in: rows (k,) int64, negative ones are passed over; gradient (k, u); learning_rate; Adam: iterations; scale or
+// absent. out: variable (n, u); SGD: velocity or absent; Adam: m, v, vhat or absent. SGD: ints: 1 with velocity, 1 for
+// nesterov; floats: momentum.  Adam: ints: 1 with vhat; floats: beta_1, beta_2, epsilon. Rows that occur twice are
+// updated twice, in order. One out of range sets the flag, and nothing is written.
 #include "optim/adam.hpp"
 #include "optim/sgd.hpp"
 #include "rows/rows.hpp"
@@ -49,9 +49,8 @@ void walk_rows(const Call& c, const Team& team, const F& step) {
     }
     bool lines = gradient.stride[1] == 1;
     for (int t = 0; t < tables; ++t) lines = lines && w[t].stride[1] == 1;
-    const auto row_at = [&](int64_t k) __attribute__((always_inline)) {
-        return rows.as<const int64_t>()[k * rows.stride[0]];
-    };
+    const auto row_at = [&](int64_t k)
+                            __attribute__((always_inline)) { return rows.as<const int64_t>()[k * rows.stride[0]]; };
     for (int64_t k = 0; k < count; ++k) {
         if (k + AHEAD < count) {
             const int64_t next = row_at(k + AHEAD);
@@ -93,9 +92,8 @@ void sgd_rows_update_run(const Call& c, const Team& team, char*) {
     const bool nesterov = c.ints[1], scaled = !c.in[3].absent();
     const float rate = *c.in[2].f32(), scale = scaled ? *c.in[3].f32() : 1.0f, decay = (float)c.floats[0];
     if (!c.ints[0])
-        walk_rows<1>(c, team, [&](float* const* p, int64_t n) {
-            sgd_step<false, false>(p, n, rate, scale, scaled, decay);
-        });
+        walk_rows<1>(c, team,
+                     [&](float* const* p, int64_t n) { sgd_step<false, false>(p, n, rate, scale, scaled, decay); });
     else
         walk_rows<2>(c, team, [&](float* const* p, int64_t n) {
             if (nesterov)
@@ -106,7 +104,8 @@ void sgd_rows_update_run(const Call& c, const Team& team, char*) {
 }
 
 bool adam_rows_update_prepare(Call& c) {
-    if (c.n_ints != 1 || c.n_floats != 3 || c.n_out != 4) return refuse(c, "expected an integer, the betas and epsilon");
+    if (c.n_ints != 1 || c.n_floats != 3 || c.n_out != 4)
+        return refuse(c, "expected an integer, the betas and epsilon");
     if (!prepare(c, 2, c.ints[0] ? 4 : 3)) return false;
     return is_scalar(c.in[3], I64) || refuse(c, "iterations: expected one int64");
 }
