@@ -118,6 +118,10 @@ def test_merged_rows_hold_the_bits_of_the_dense_gradient():
     _, first = np.unique(ids.ravel(), return_index=True)
     np.testing.assert_array_equal(rows[:count], ids.ravel()[np.sort(first)])
     np.testing.assert_array_equal(values[:count], dense[rows[:count]])
+    out = np.full_like(rows, 7), np.full_like(values, np.nan)  # what was in memory before is not added
+    kernels.rows_merge([ids], [updates], n=1000, out=out)
+    np.testing.assert_array_equal(out[0], rows)
+    np.testing.assert_array_equal(out[1], values)
 
 
 def test_ids_that_meet_in_the_hash_table():
