@@ -206,17 +206,17 @@ bool gru_forward_prepare(Call& call) {
     call.bytes = 4 * (steps * 8 * k + 3 * k * k);
     f.shares = shares(call, s.n, s.t, s.k, 3 * s.k * s.k);
     f.doors.plan(call, 1u << 1);
-    const int64_t rows = f.shares.by_units ? f.shares.block : (s.n + call.ranks - 1) / call.ranks;
+    const int64_t rows = f.shares.rows(call, s.n);
     Weights& w = f.w;
     w.terms = w.units = s.k;
     w.gates = s.after ? 3 : 2;
     w.u = u.f32(), w.u_k = u.stride[0], w.u_g = s.k * u.stride[1], w.u_j = u.stride[1];
-    plan(w, rows < f.shares.block ? rows : f.shares.block, s.t);
+    plan(w, rows, s.t);
     f.candidate = w;
     if (!s.after) {
         f.candidate.gates = 1;
         f.candidate.u += 2 * w.u_g;
-        plan(f.candidate, rows < f.shares.block ? rows : f.shares.block, s.t);
+        plan(f.candidate, rows, s.t);
     }
     f.tiles = tile_floats(w, f.shares.block);
     f.states = f.shares.block * f.shares.pitch;

@@ -235,8 +235,7 @@ bool gru_dx_prepare(Call& call) {
     f.shares = shares(call, s.n, s.t, s.k, 3 * s.k * s.k);
     f.doors.plan(call, 1u << U | 1u << (INS + DU) | 1u << (INS + DB), 1u << (INS + DZ));
     f.pitch = pitch_of(3 * s.k);
-    const int64_t part = f.shares.by_units ? s.n : (s.n + call.ranks - 1) / call.ranks;
-    const int64_t rows = part < f.shares.block ? part : f.shares.block;
+    const int64_t rows = f.shares.rows(call, s.n);
     Weights& w = f.w;
     w.terms = (s.after ? 3 : 2) * s.k, w.units = s.k, w.gates = 1;
     w.u = u.f32(), w.u_k = u.stride[1], w.u_j = u.stride[0];

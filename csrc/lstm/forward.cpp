@@ -16,7 +16,7 @@ bool functions(Call& call, Functions& f) {
 
 int64_t plan_forward(Call& call, Forward& s) {
     s.shares = shares(call, s.n, s.t, s.k, 4 * s.k * s.k);
-    plan(s.w, s.shares.by_units ? s.shares.block : (s.n + call.ranks - 1) / call.ranks, s.t);
+    plan(s.w, s.shares.rows(call, s.n), s.t);
     s.states = align64(4 * 4 * s.shares.block * s.shares.pitch);
     s.tiles = align64(4 * tile_floats(s.w, s.shares.block));
     return s.w.bytes + (s.shares.by_units ? 1 : call.ranks) * s.states + call.ranks * s.tiles;

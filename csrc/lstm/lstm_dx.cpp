@@ -238,7 +238,7 @@ bool lstm_dx_prepare(Call& call) {
     call.bytes = 4 * (13 * steps + 8.0 * s.k * s.k);
     s.doors.plan(call, 1 << U, 1 << (INS + DZ));  // U is packed; dz is a factor of du, row by row
     s.shares = shares(call, s.n, s.t, s.k, 4 * s.k * s.k);
-    plan(s.w, s.shares.by_units ? s.shares.block : (s.n + call.ranks - 1) / call.ranks, s.t);
+    plan(s.w, s.shares.rows(call, s.n), s.t);
     s.states = align64(4 * s.shares.block * (2 * s.shares.pitch + 2 * pitch_of(4 * s.k)));
     s.tiles = align64(4 * tile_floats(s.w, s.shares.block));
     s.before = align64(4 * s.n * s.t * s.k);

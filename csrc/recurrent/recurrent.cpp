@@ -1,6 +1,7 @@
 // recurrent: packing, the split among ranks, rows under masks, operands of any strides.
 #include "recurrent/recurrent.hpp"
 
+#include "dot/pack.hpp"
 #include "simd/math.hpp"
 
 namespace quernel {
@@ -30,31 +31,9 @@ namespace {
 // to[k * to_k + j] = from[k * u_k + j * u_j] for j < units, +0 for j from there to the last of `whole`.
 void pack_gate(float* to, ptrdiff_t to_k, const float* from, ptrdiff_t u_k, ptrdiff_t u_j, int64_t terms, int64_t units,
                int64_t whole) {
-    int64_t j = 0;
-    if (u_j == 1) {
-        for (int64_t k = 0; k < terms; ++k)
-            for (j = 0; j < whole; j += VL) {
-                const int lanes = units - j >= VL ? VL : units > j ? (int)(units - j) : 0;
-                storeu(to + k * to_k + j, load_n(from + k * u_k + j, lanes));
-            }
-        return;
-    }
-    if (u_k == 1)
-        for (; j + VL <= units; j += VL) {
-            int64_t k = 0;
-            for (; k + VL <= terms; k += VL) {
-                vf r[VL];
-#pragma GCC unroll 16
-                for (int i = 0; i < VL; ++i) r[i] = loadu(from + (j + i) * u_j + k);
-                transpose(r);
-#pragma GCC unroll 16
-                for (int i = 0; i < VL; ++i) storeu(to + (k + i) * to_k + j, r[i]);
-            }
-            for (; k < terms; ++k)
-                for (int i = 0; i < VL; ++i) to[k * to_k + j + i] = from[(j + i) * u_j + k];
-        }
-    for (int64_t k = 0; k < terms; ++k)
-        for (int64_t i = j; i < whole; ++i) to[k * to_k + i] = i < units ? from[k * u_k + i * u_j] : 0;
+    pack_b(to, to_k, from, u_k, u_j, terms, units);
+    for (int64_t k = 0; units < whole && k < terms; ++k)
+        for (int64_t j = units; j < whole; ++j) to[k * to_k + j] = 0;
 }
 
 }  // namespace

@@ -133,8 +133,12 @@ inline void each_tile(const Weights& w, const float* room, int64_t p, const floa
 // large, panels of units to ranks, with a barrier after each step.
 struct Shares {
     bool by_units;
-    int64_t block;  // rows that walk the steps together
-    int64_t pitch;  // floats from row to row of a state of k units
+    int64_t block;                                     // rows that walk the steps together
+    int64_t pitch;                                     // floats from row to row of a state of k units
+    int64_t rows(const Call& call, int64_t n) const {  // of `n` that a rank's product takes at a time
+        const int64_t part = by_units ? n : (n + call.ranks - 1) / call.ranks;
+        return part < block ? part : block;
+    }
 };
 // Sets call.ranks (call.flops and bytes are known) for n rows, k units, U of `weights` floats.
 Shares shares(Call& call, int64_t n, int64_t steps, int64_t k, int64_t weights);

@@ -85,11 +85,10 @@ bool rnn_forward_prepare(Call& call) {
     call.bytes = 4 * (steps * 2 * k + k * k);
     f.shares = shares(call, f.n, f.t, f.k, f.k * f.k);
     f.doors.plan(call, 1u << U);
-    const int64_t part = f.shares.by_units ? f.n : (f.n + call.ranks - 1) / call.ranks;
     Weights& w = f.w;
     w.terms = w.units = f.k;
     w.u = u.f32(), w.u_k = u.stride[0], w.u_j = u.stride[1];
-    plan(w, part < f.shares.block ? part : f.shares.block, f.t);
+    plan(w, f.shares.rows(call, f.n), f.t);
     f.tiles = tile_floats(w, f.shares.block);
     f.states = f.shares.block * f.shares.pitch;
     call.scratch = align64(f.doors.bytes) + w.bytes + call.ranks * align64(4 * (f.tiles + 4 * f.states));

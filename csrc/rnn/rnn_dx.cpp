@@ -113,11 +113,10 @@ bool rnn_dx_prepare(Call& call) {
     call.bytes = 4 * (steps * 5 * k + 2 * k * k);
     f.shares = shares(call, f.n, f.t, f.k, f.k * f.k);
     f.doors.plan(call, 1u << U | 1u << (INS + DU), 1u << (INS + DZ));
-    const int64_t part = f.shares.by_units ? f.n : (f.n + call.ranks - 1) / call.ranks;
     Weights& w = f.w;
     w.terms = w.units = f.k;
     w.u = u.f32(), w.u_k = u.stride[1], w.u_j = u.stride[0];
-    plan(w, part < f.shares.block ? part : f.shares.block, f.t);
+    plan(w, f.shares.rows(call, f.n), f.t);
     f.tiles = tile_floats(w, f.shares.block);
     f.states = f.shares.block * f.shares.pitch;
     f.product = product_scratch(over_rows(f, nullptr, nullptr, du));

@@ -18,7 +18,7 @@ def _check_lists(name, variables, lists):
                 raise TypeError(f"{name}: {label}[{i}]: expected the variable's float dtype, received {a.dtype}")
 
 
-def _check_scalars(name, **scalars):
+def check_scalars(name, **scalars):
     for label, a in scalars.items():
         if a is not None and tuple(a.shape) != ():
             raise ValueError(f"{name}: {label}: expected an array of shape (), received {tuple(a.shape)}")
@@ -28,14 +28,31 @@ def _is_number(value):
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
+def check_momentum(name, momentum):
+    """ValueError unless momentum is a number in [0, 1]."""
+    if not _is_number(momentum) or not 0 <= momentum <= 1:
+        raise ValueError(f"{name}: momentum: expected a number in [0, 1], received {momentum!r}")
+
+
+def check_adam(name, learning_rate, iterations, scale, beta_1, beta_2, epsilon):
+    """What every form of Adam asks of its numbers."""
+    check_scalars(name, learning_rate=learning_rate, iterations=iterations, scale=scale)
+    if np.dtype(iterations.dtype).name != "int64":
+        raise TypeError(f"{name}: iterations: expected dtype int64, received {iterations.dtype}")
+    for label, value in (("beta_1", beta_1), ("beta_2", beta_2)):
+        if not _is_number(value) or not 0 <= value < 1:
+            raise ValueError(f"{name}: {label}: expected a number in [0, 1), received {value!r}")
+    if not _is_number(epsilon):
+        raise TypeError(f"{name}: epsilon: expected a number, received {epsilon!r}")
+
+
 def _sgd_shape(variables, gradients, learning_rate, velocities, scale, momentum, nesterov):
     lists = [("variables", variables), ("gradients", gradients)]
     if velocities is not None:
         lists.append(("velocities", velocities))
     _check_lists("sgd_update", variables, lists)
-    _check_scalars("sgd_update", learning_rate=learning_rate, scale=scale)
-    if not _is_number(momentum) or not 0 <= momentum <= 1:
-        raise ValueError(f"sgd_update: momentum: expected a number in [0, 1], received {momentum!r}")
+    check_scalars("sgd_update", learning_rate=learning_rate, scale=scale)
+    check_momentum("sgd_update", momentum)
     if (momentum != 0 or nesterov) and velocities is None:
         raise ValueError(
             "sgd_update: velocities: expected one array a variable with momentum or nesterov, received None"
@@ -73,13 +90,13 @@ def _in_place(loop, arrays, writes, *numbers):
             a[...] = f.reshape(a.shape)
 
 
-def _numbers(variable, *values):
+def in_dtype_of(variable, *values):
     return [variable.dtype.type(v) for v in values]
 
 
 def _sgd_numba(outs, variables, gradients, learning_rate, velocities, scale, momentum, nesterov):
     for i, (w, g) in enumerate(zip(variables, gradients)):
-        rate, factor, decay = _numbers(w, learning_rate, 1 if scale is None else scale, momentum)
+        rate, factor, decay = in_dtype_of(w, learning_rate, 1 if scale is None else scale, momentum)
         if velocities is None:
             _in_place(_sgd_plain, (w, g), 1, rate, factor)
         else:
@@ -128,7 +145,7 @@ def sgd_update(variables, gradients, learning_rate, velocities=None, scale=None,
         array([0.75, 0.5 ], dtype=float32)
     """
     for i, (w, g) in enumerate(zip(variables, gradients)):
-        rate, factor, decay = _numbers(w, learning_rate, 1 if scale is None else scale, momentum)
+        rate, factor, decay = in_dtype_of(w, learning_rate, 1 if scale is None else scale, momentum)
         s = (g * factor) * rate
         if velocities is None:
             w -= s
@@ -143,14 +160,7 @@ def _adam_shape(variables, gradients, m, v, learning_rate, iterations, vhat, sca
     if vhat is not None:
         lists.append(("vhat", vhat))
     _check_lists("adam_update", variables, lists)
-    _check_scalars("adam_update", learning_rate=learning_rate, iterations=iterations, scale=scale)
-    if np.dtype(iterations.dtype).name != "int64":
-        raise TypeError(f"adam_update: iterations: expected dtype int64, received {iterations.dtype}")
-    for label, value in (("beta_1", beta_1), ("beta_2", beta_2)):
-        if not _is_number(value) or not 0 <= value < 1:
-            raise ValueError(f"adam_update: {label}: expected a number in [0, 1), received {value!r}")
-    if not _is_number(epsilon):
-        raise TypeError(f"adam_update: epsilon: expected a number, received {epsilon!r}")
+    check_adam("adam_update", learning_rate, iterations, scale, beta_1, beta_2, epsilon)
     return ()
 
 
@@ -169,7 +179,7 @@ def _power(base, exponent):
     return result
 
 
-def _step_size(learning_rate, iterations, beta_1, beta_2):
+def step_size(learning_rate, iterations, beta_1, beta_2):
     """learning_rate * sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t) with t = iterations + 1, in float64."""
     t = int(iterations) + 1
     correction = np.sqrt(np.float64(1 - _power(float(beta_2), t)))
@@ -197,9 +207,9 @@ def _amsgrad_loop(w, m, v, vhat, g, alpha, scale, take_m, take_v, epsilon):
 
 
 def _adam_numba(outs, variables, gradients, m, v, learning_rate, iterations, vhat, scale, beta_1, beta_2, epsilon):
-    alpha = _step_size(learning_rate, iterations, beta_1, beta_2)
+    alpha = step_size(learning_rate, iterations, beta_1, beta_2)
     for i, (w, g) in enumerate(zip(variables, gradients)):
-        numbers = _numbers(w, alpha, 1 if scale is None else scale, 1 - beta_1, 1 - beta_2, epsilon)
+        numbers = in_dtype_of(w, alpha, 1 if scale is None else scale, 1 - beta_1, 1 - beta_2, epsilon)
         if vhat is None:
             _in_place(_adam_loop, (w, m[i], v[i], g), 3, *numbers)
         else:
@@ -260,9 +270,9 @@ def adam_update(
 
     Source: D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, last lines of section 2.
     """
-    alpha = _step_size(learning_rate, iterations, beta_1, beta_2)
+    alpha = step_size(learning_rate, iterations, beta_1, beta_2)
     for i, (w, gradient) in enumerate(zip(variables, gradients)):
-        alpha_, factor, take_m, take_v, small = _numbers(
+        alpha_, factor, take_m, take_v, small = in_dtype_of(
             w, alpha, 1 if scale is None else scale, 1 - beta_1, 1 - beta_2, epsilon
         )
         g = gradient * factor

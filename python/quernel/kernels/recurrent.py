@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from .dense import ACTIVATIONS as FUSED
+from .dense import activate
 from .kernel import jit
 
-ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh")  # numbered as in csrc/dot/dot.hpp; slopes follow from the result
+ACTIVATIONS = ("linear", *FUSED[1:])  # the same numbers; slopes follow from the result
 
 
 def gate_code(activation, name, op):
@@ -20,13 +22,8 @@ def gate_code(activation, name, op):
 
 
 def squash(x, code):
-    """The definition of the gate functions."""
-    if code == 1:
-        return np.where(x <= 0, x.dtype.type(0), x)
-    if code == 2:
-        e = np.exp(-np.abs(x))
-        return np.where(x < 0, e / (1 + e), 1 / (1 + e))
-    return np.tanh(x) if code == 3 else x
+    """The definition of the gate functions: the fused activations of a dense layer."""
+    return activate(x, FUSED[code])
 
 
 def slope(y, code):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .kernel import jit, kernel
-from .optim import _check_scalars, _is_number, _numbers, _step_size
+from .optim import check_adam, check_momentum, check_scalars, in_dtype_of, step_size
 
 
 def _check_rows(name, variable, rows, gradient, tables):
@@ -37,9 +37,8 @@ def _inside(name, rows, n):
 def _sgd_rows_shape(variable, rows, gradient, learning_rate, velocity, scale, momentum, nesterov):
     name = "sgd_rows_update"
     _check_rows(name, variable, rows, gradient, [] if velocity is None else [("velocity", velocity)])
-    _check_scalars(name, learning_rate=learning_rate, scale=scale)
-    if not _is_number(momentum) or not 0 <= momentum <= 1:
-        raise ValueError(f"{name}: momentum: expected a number in [0, 1], received {momentum!r}")
+    check_scalars(name, learning_rate=learning_rate, scale=scale)
+    check_momentum(name, momentum)
     if (momentum != 0 or nesterov) and velocity is None:
         raise ValueError(f"{name}: velocity: expected an array with momentum or nesterov, received None")
     return ()
@@ -81,7 +80,7 @@ def _sgd_rows_numba(outs, variable, rows, gradient, learning_rate, velocity, sca
     _inside("sgd_rows_update", rows, variable.shape[0])
     w = _contiguous(variable)
     v = w if velocity is None else _contiguous(velocity)
-    numbers = _numbers(w, learning_rate, 1 if scale is None else scale, momentum)
+    numbers = in_dtype_of(w, learning_rate, 1 if scale is None else scale, momentum)
     g, at = np.ascontiguousarray(gradient), np.ascontiguousarray(rows)
     _sgd_rows_loop(w, v, at, g, *numbers, bool(nesterov), velocity is None)
     _put_back((variable, w), *([] if velocity is None else [(velocity, v)]))
@@ -121,7 +120,7 @@ def sgd_rows_update(
         [1.0, 1.0, 0.75]
     """
     _inside("sgd_rows_update", rows, variable.shape[0])
-    rate, factor, decay = _numbers(variable, learning_rate, 1 if scale is None else scale, momentum)
+    rate, factor, decay = in_dtype_of(variable, learning_rate, 1 if scale is None else scale, momentum)
     for r, g in zip(rows, gradient):
         if r < 0:
             continue
@@ -139,14 +138,7 @@ def _adam_rows_shape(
     name = "adam_rows_update"
     tables = [("m", m), ("v", v)] + ([] if vhat is None else [("vhat", vhat)])
     _check_rows(name, variable, rows, gradient, tables)
-    _check_scalars(name, learning_rate=learning_rate, iterations=iterations, scale=scale)
-    if np.dtype(iterations.dtype).name != "int64":
-        raise TypeError(f"{name}: iterations: expected dtype int64, received {iterations.dtype}")
-    for label, value in (("beta_1", beta_1), ("beta_2", beta_2)):
-        if not _is_number(value) or not 0 <= value < 1:
-            raise ValueError(f"{name}: {label}: expected a number in [0, 1), received {value!r}")
-    if not _is_number(epsilon):
-        raise TypeError(f"{name}: epsilon: expected a number, received {epsilon!r}")
+    check_adam(name, learning_rate, iterations, scale, beta_1, beta_2, epsilon)
     return ()
 
 
@@ -178,8 +170,8 @@ def _adam_rows_numba(
     outs, variable, rows, gradient, m, v, learning_rate, iterations, vhat, scale, beta_1, beta_2, epsilon
 ):
     _inside("adam_rows_update", rows, variable.shape[0])
-    alpha = _step_size(learning_rate, iterations, beta_1, beta_2)
-    numbers = _numbers(variable, alpha, 1 if scale is None else scale, 1 - beta_1, 1 - beta_2, epsilon)
+    alpha = step_size(learning_rate, iterations, beta_1, beta_2)
+    numbers = in_dtype_of(variable, alpha, 1 if scale is None else scale, 1 - beta_1, 1 - beta_2, epsilon)
     given = [variable, m, v] + ([] if vhat is None else [vhat])
     tables = [_contiguous(table) for table in given]
     g, at = np.ascontiguousarray(gradient), np.ascontiguousarray(rows)
@@ -243,8 +235,8 @@ def adam_rows_update(
     PyTorch's SparseAdam.
     """
     _inside("adam_rows_update", rows, variable.shape[0])
-    alpha = _step_size(learning_rate, iterations, beta_1, beta_2)
-    alpha_, factor, take_m, take_v, small = _numbers(
+    alpha = step_size(learning_rate, iterations, beta_1, beta_2)
+    alpha_, factor, take_m, take_v, small = in_dtype_of(
         variable, alpha, 1 if scale is None else scale, 1 - beta_1, 1 - beta_2, epsilon
     )
     for r, g in zip(rows, gradient * factor):

@@ -3,7 +3,7 @@
 from .. import ops, random
 from ..random.seed_generator import SeedGenerator
 from .layer import Layer
-from .parts import as_floats
+from .parts import as_floats, share
 
 
 class Dropout(Layer):
@@ -31,9 +31,7 @@ class Dropout(Layer):
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
-            raise ValueError(f"rate: expected a number from 0 to 1, received {rate!r}")
-        self.rate = rate
+        self.rate = share(rate, "rate")
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         self.seed = seed
         self.supports_masking = True

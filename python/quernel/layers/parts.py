@@ -20,6 +20,13 @@ def positive_int(value, name):
     return value.__index__()
 
 
+def share(value, name):
+    """The value, a number from 0 to 1, or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{name}: expected a number from 0 to 1, received {value!r}")
+    return value
+
+
 def window(value, rank, name):
     """An int or a tuple of `rank` ints, all at least 1, as a tuple."""
     if hasattr(value, "__index__"):

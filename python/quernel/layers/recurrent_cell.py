@@ -4,7 +4,7 @@ from .. import activations, constraints, initializers, ops, random, regularizers
 from ..random.seed_generator import SeedGenerator
 from .input_spec import InputSpec
 from .layer import Layer
-from .parts import as_floats, positive_int
+from .parts import as_floats, positive_int, share
 
 # The names under which the whole-sequence kernels know activations; others go step by step.
 KERNEL_NAMES = {
@@ -26,13 +26,6 @@ SERIALIZED = {
     "recurrent_constraint": constraints.serialize,
     "bias_constraint": constraints.serialize,
 }
-
-
-def rate(value, name):
-    """The value, a number from 0 to 1, or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ValueError(f"{name}: expected a number from 0 to 1, received {value!r}")
-    return value
 
 
 class RecurrentCell(Layer):
@@ -77,8 +70,8 @@ class RecurrentCell(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.recurrent_constraint = constraints.get(recurrent_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
-        self.dropout = rate(dropout, "dropout")
-        self.recurrent_dropout = rate(recurrent_dropout, "recurrent_dropout")
+        self.dropout = share(dropout, "dropout")
+        self.recurrent_dropout = share(recurrent_dropout, "recurrent_dropout")
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
         self.state_size = self.units
@@ -125,12 +118,12 @@ class RecurrentCell(Layer):
 
     # --- dropout: one mask for all steps of a call
 
-    def _mask(self, name, shape, share):
-        if share > 0 and name not in self._masks:
+    def _mask(self, name, shape, rate):
+        if rate > 0 and name not in self._masks:
             mask = ops.zeros(shape, dtype=self.compute_dtype)
-            if share < 1:
+            if rate < 1:
                 ones = ops.ones(shape, dtype=self.compute_dtype)
-                mask = random.dropout(ones, share, seed=self.seed_generator)
+                mask = random.dropout(ones, rate, seed=self.seed_generator)
             self._masks[name] = mask
         return self._masks.get(name)
 
