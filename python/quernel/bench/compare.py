@@ -7,7 +7,7 @@ from .report import duration, table
 from .results import geometric_mean
 
 
-def load(path):
+def load(path, option="--compare"):
     """A run that --json wrote.
 
     Raises:
@@ -16,15 +16,16 @@ def load(path):
     try:
         found = json.loads(Path(path).read_text())
     except OSError as error:
-        raise ValueError(f"--compare: {path}: {error.strerror}") from None
+        raise ValueError(f"{option}: {path}: {error.strerror}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"--compare: {path} is no JSON: {error}") from None
+        raise ValueError(f"{option}: {path} is no JSON: {error}") from None
     if not isinstance(found, dict) or found.get("format") != 1 or "rows" not in found:
-        raise ValueError(f"--compare: {path} is no run of quernel bench; write one with --json")
+        raise ValueError(f"{option}: {path} is no run of quernel bench; write one with --json")
     return found
 
 
-def _key(row):
+def key(row):
+    """What names a line of a run."""
     return row["op"], row["case"], row["isa"], row["threads"]
 
 
@@ -34,10 +35,10 @@ def pairs(old, new):
     The sentinel's rates of the two rows take out what the machine itself did between the runs; `sure` is whether the quartiles of
     the two do not overlap.
     """
-    before = {_key(r): r for r in old["rows"]}
+    before = {key(r): r for r in old["rows"]}
     found = []
     for row in new["rows"]:
-        other = before.get(_key(row))
+        other = before.get(key(row))
         if other is None:
             continue
         a, b = other["seconds"], row["seconds"]

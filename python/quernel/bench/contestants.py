@@ -30,14 +30,15 @@ class Contestant:
     enter: Callable[[], None] | None = None
     work: float = 0.0
     calls: int = 1  # of one sample
+    warm: int = 1  # calls before a sample that are not counted
     once: float = 0.0  # seconds of one call, roughly
 
     def sample(self):
-        """Seconds of one call, over `calls` of them after one that is not counted."""
+        """Seconds of one call, over `calls` of them after `warm` that are not counted."""
         if self.enter is not None:
             self.enter()
         if self.once < LONG:
-            self.run(1)
+            self.run(self.warm)
         return self.run(self.calls) / self.calls
 
     def calibrate(self, seconds):

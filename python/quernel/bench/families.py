@@ -25,7 +25,7 @@ _MODULES = {
     "random": "random",
     "random_integers": "random",
 }
-ARITHMETIC = ("gemm", "dense", "conv", "depthwise")  # families starting so are measured against the FMA peak too
+ARITHMETIC = ("gemm", "dense", "conv", "depthwise", "recurrent")  # families starting so: against the FMA peak too
 MEMORY = ("pooling", "activations", "norms", "softmax and losses", "sums", "optimizers")
 
 
@@ -43,6 +43,8 @@ def family(case):
         return "sums"
     if op.startswith(("lstm", "gru", "rnn")):
         return "recurrent"
+    if op.startswith("linear_cross_entropy"):
+        return "dense with its loss"
     if op.startswith("dense"):
         return "dense"
     if op.startswith("depthwise"):

@@ -19,6 +19,7 @@ PANELS = [
     (("depthwise forward", "depthwise dx, dw"), 1),
     (("dense",), 1),
     (("pooling",), 1),
+    (("recurrent", "dense with its loss"), 2),
     (("activations",), 2),
     (("optimizers",), 1),
     (("softmax and losses",), 2),

@@ -4,10 +4,11 @@ import importlib.util
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 
 from .. import backend
-from . import machine, report, results
+from . import machine, parts, report, results
 from .apart import Apart, find_apart, openmp_runtimes
 from .families import MEMORY
 from .peers import NAMES
@@ -33,8 +34,8 @@ def _bar(total):
     return progress, bar.close
 
 
-def plan(options):
-    """(Run, missing peers) of the options.
+def plan(options, kept=None):
+    """(Run, missing peers) of the options; `kept` is the run that it goes on with.
 
     Raises:
         ValueError: an option names something that is not there.
@@ -54,7 +55,9 @@ def plan(options):
     seconds = options.seconds
     if options.quick:
         seconds = min(seconds, QUICK / max(len(cases) * len(isas) * len(threads), 1))
-    return Run(cases, isas, threads, peers, options.backend or "native", seconds), missing
+    until = float("inf") if options.minutes is None else time.monotonic() + 60 * options.minutes
+    run = Run(cases, isas, threads, peers, options.backend or "native", seconds, done=parts.done(kept), until=until)
+    return run, missing
 
 
 def gather(run, missing, interrupted):
@@ -74,13 +77,17 @@ def gather(run, missing, interrupted):
         "rows": rows,
         "skipped": run.skipped,
         "interrupted": interrupted,
+        "left": run.steps(),
     }
 
 
 def measure(options):
     """Runs the bench; returns the exit status."""
     try:
-        run, missing = plan(options)
+        kept = parts.start(options.json) if options.resume else None
+        run, missing = plan(options, kept)
+        if kept is not None:
+            parts.check(kept, machine.describe(run.peers, missing), run.which, options.json)
     except ValueError as error:
         print(f"quernel bench: {error}", file=sys.stderr)
         return 2
@@ -105,6 +112,8 @@ def measure(options):
             if isinstance(peer, Apart):
                 peer.close()
     found = gather(run, missing, interrupted)
+    if kept is not None:
+        found = parts.joined(kept, found)
     print(report.text(found, MEMORY), flush=True)
     write(found, options)
     return 130 if interrupted else 0

@@ -163,4 +163,6 @@ def text(run, memory):
                   if why != TOO_LONG]  # fmt: skip
     if run["interrupted"]:
         parts.append("The run was interrupted: these are the cases done until then.")
+    if run.get("left"):
+        parts.append(f"{run['left']} lines are left to measure: with --json FILE --resume the same command goes on.")
     return "\n\n".join(parts)

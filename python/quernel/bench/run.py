@@ -37,17 +37,24 @@ class Run:
         which: the backend of our side: "native", "numba" or "numpy".
         seconds: of the rounds of one case, instruction set and thread count.
         progress: called with the text of what comes next, before it.
+        done: {(op, case, isa, threads)} that are not measured again.
+        until: the time.monotonic() after which no more rows are begun.
     """
 
-    def __init__(self, cases, isas, threads, peers, which="native", seconds=0.6, progress=None):
-        self.cases, self.isas, self.threads = cases, isas, threads
+    def __init__(
+        self, cases, isas, threads, peers, which="native", seconds=0.6, progress=None, done=(), until=float("inf")
+    ):
+        self.isas, self.threads, self.until = isas, threads, until
+        pairs = [(isa, t) for isa in isas for t in threads]
+        self.left = {str(case): [p for p in pairs if (case.op, case.name, *p) not in done] for case in cases}
+        self.cases = [case for case in cases if self.left[str(case)]]
         self.peers, self.which, self.seconds = peers, which, seconds
         self.progress = progress or (lambda text: None)
         self.rows, self.skipped, self.sentinels, self.roofs = [], [], {}, []
 
     def steps(self):
-        """How many times `progress` will be called."""
-        return len(self.cases) * len(self.isas) * len(self.threads)
+        """How many rows are left: how many times `progress` will be called."""
+        return sum(map(len, self.left.values()))
 
     def play(self):
         """Measures everything; rows appear in `rows` one by one, so that an interrupted run keeps what it has."""
@@ -57,14 +64,15 @@ class Run:
                 self.sentinels[isa, threads] = roof.sentinel(threads)
                 self.roofs += machine_roofs(isa, threads)
         for case in self.cases:
+            if time.monotonic() > self.until:
+                return
             arrays = case.make("float32")
-            for isa in self.isas:
+            for isa, threads in list(self.left[str(case)]):
+                self.progress(f"{case} {isa} {threads}")
                 backend.set_isa(isa)
-                for threads in self.threads:
-                    self.progress(f"{case} {isa} {threads}")
-                    backend.set_num_threads(threads)
-                    first = isa == self.isas[0] and threads == self.threads[0]
-                    self.measure(case, arrays, isa, threads, first)
+                backend.set_num_threads(threads)
+                self.measure(case, arrays, isa, threads, (isa, threads) == (self.isas[0], self.threads[0]))
+                self.left[str(case)].remove((isa, threads))
 
     def measure(self, case, arrays, isa, threads, first=True):
         """The row of one case; `first` is false where serial peers have played it already."""
@@ -124,16 +132,18 @@ class Run:
         sentinel = self.sentinels[row.isa, row.threads]
         row.samples = {c.name: [] for c in playing}
         start = time.perf_counter()
+        before = sentinel.sample()
         for number in range(ROUNDS[1]):
             if number >= ROUNDS[0] and time.perf_counter() - start > self.seconds:
                 break
             turn = number % len(playing)
             times = {}
-            before = sentinel.sample()
             for c in playing[turn:] + playing[:turn]:
                 if number < SERIAL_ROUNDS or c.name not in SERIAL:
                     times[c.name] = c.sample()
-            row.marks.append(sentinel.work / max(before, sentinel.sample()))
+            after = sentinel.sample()
+            row.marks.append(sentinel.work / max(before, after))
+            before = after
             row.allowed.append(limits.seconds(times))
             for name, samples in row.samples.items():
                 samples.append(times.get(name))

@@ -19,6 +19,13 @@ def _seconds(text):
     return value
 
 
+def _minutes(text):
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected minutes above 0, received {text}")
+    return value
+
+
 def _list(one, choices=None):
     """The type of an option that takes a comma list."""
 
@@ -60,7 +67,9 @@ def _add_bench(commands):
         help="peers that run in a process of their own: what brings another OpenMP runtime than ours")  # fmt: skip
     add("--quick", action="store_true", help="one case of each op, one thread count, under a minute")
     add("--seconds", type=_seconds, default=0.6, help="rounds of one case, ISA and thread count (default 0.6)")
+    add("--minutes", type=_minutes, help="begin no more cases after so long; what is done is printed and kept")
     add("--json", metavar="FILE", help="keep the run")
+    add("--resume", action="store_true", help="keep what the file of --json has and measure only what it lacks")
     add("--html", metavar="FILE", help="write tables and picture as one page")
     add("--png", metavar="FILE", help="draw the roofline")
     add("--history", metavar="FOLDER", help="keep the run in this folder under a name of its own")

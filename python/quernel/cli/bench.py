@@ -19,6 +19,8 @@ def check(options):
         path = getattr(options, flag)
         if path and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
             return f"--{flag}: the folder of {path} does not exist"
+    if options.resume and not options.json:
+        return "--resume needs --json FILE: the run that it goes on with"
     if importlib.util.find_spec("quernel._core") is None:
         return "the compiled core is not installed (a QUERNEL_PURE build): there is nothing to measure the roof with"
     return None
