@@ -15,6 +15,7 @@ ELSEWHERE = (
     weakref.WeakValueDictionary()
 )  # id(array) -> array that a kernel made unrecorded while some step was recorded
 CONSTANTS = weakref.WeakValueDictionary()  # id(array) -> array that nobody writes: the numbers that ops keep
+LATE = {}  # id(array) -> what fills an array that a recorded step has noted and not computed: see plan/late.py
 STORAGE = weakref.WeakValueDictionary()  # id(array) -> the Variable whose memory it is, for as long as that lives
 
 

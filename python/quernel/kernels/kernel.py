@@ -177,13 +177,16 @@ class Kernel:
     def run(self, arrays, attrs, out=None):
         """Computes on arrays that `collect` has prepared."""
         resolved = self._find(arrays, attrs)
-        result = self._execute(resolved, arrays, attrs, out)
-        if recording.count:
-            recorder = recording.current()
-            if recorder is not None:
-                recorder.note(self, resolved, arrays, attrs, out, result)
-            elif type(result) is np.ndarray:
-                recording.ELSEWHERE[id(result)] = result
+        if not recording.count:
+            return self._execute(resolved, arrays, attrs, out)
+        from ..plan import late
+
+        recorder = recording.current()
+        result = late.run(self, resolved, arrays, attrs, out, recorder is not None)
+        if recorder is not None:
+            recorder.note(self, resolved, arrays, attrs, out, result)
+        elif type(result) is np.ndarray:
+            recording.ELSEWHERE[id(result)] = result
         return result
 
     def _find(self, arrays, attrs):

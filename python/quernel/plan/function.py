@@ -12,7 +12,7 @@ from ..operation import any_symbolic, in_spec_scope
 from ..recording import RecordingError
 from ..tensor import Tensor, as_tensor
 from ..variable import Reader, settle_readers
-from . import check, summary
+from . import check, late, summary
 from .arguments import array_of, describe, fill, first_step
 from .memory import give_back
 from .plan import BadIndex, Plan
@@ -181,8 +181,11 @@ class Function:
         filled = fill(args, iter(arrays))
         recorder.keep(leaf for leaf in tree.flatten(filled) if type(leaf) is Tensor)
         with recording.use(recorder):
-            result = self._call(filled, named)
-            recorder.settle()
+            try:
+                result = self._call(filled, named)
+                recorder.settle()
+            finally:
+                late.settle()
         del filled
         result = tree.map_structure(_another, result)  # a Tensor of the step that still lives is held by somebody
         trace = Trace(recorder, result)
