@@ -1,5 +1,6 @@
 """Masks: who makes them, which layers pass them on, and that masked positions count nothing, as in Keras."""
 
+import json
 import warnings
 
 import numpy as np
@@ -46,6 +47,19 @@ def test_embedding():
         L.Embedding(5, 3, weights=table[:4])
 
 
+@pytest.mark.parametrize("kind", ["int8", "int16", "uint16", "uint32", "uint64", "bool", "float64"])
+def test_ids_of_any_type(kind):
+    layer, ids = L.Embedding(5, 3, mask_zero=True), (IDS > 2).astype(kind)
+    y = layer(ids)
+    np.testing.assert_array_equal(y.numpy(), layer.get_weights()[0][(IDS > 2).astype(int)])
+    assert mask_of(y).tolist() == (IDS > 2).tolist()
+    np.testing.assert_array_equal(layer(ids[::-1, ::-2]).numpy(), y.numpy()[::-1, ::-2])
+    top = {"uint32": 2**32 - 1, "uint64": 2**32 + 1, "float64": 2.0**40}.get(kind)
+    if top:  # as int32 they would be -1, and 1: a row of the table
+        with pytest.raises(IndexError, match="an id is out of range"):
+            layer(np.array([top], kind))
+
+
 def test_embedding_gradients_add_up_where_ids_repeat():
     layer = L.Embedding(5, 2, embeddings_regularizer=qn.regularizers.L2(0.5), embeddings_constraint="non_neg")
     with qn.GradientTape() as tape:
@@ -72,15 +86,21 @@ def test_masking():
     y = L.Masking(mask_value=-1)(x)
     assert mask_of(y).tolist() == [[True, False, True], [False, True, False]]
     assert y.numpy()[0].tolist() == [[1, 2], [0, 0], [-1, 3]]
-    with pytest.raises(ValueError, match="mask_value: expected a number"):
-        L.Masking("0")
+    for bad in ("0", None, True):
+        with pytest.raises(ValueError, match="mask_value: expected a number"):
+            L.Masking(bad)
+    for value in (np.nanmin(x), np.int64(-1)):  # NumPy's numbers, as they come from data
+        layer = L.Masking(value)
+        assert mask_of(layer(x)).tolist() == mask_of(y).tolist()
+        assert json.loads(json.dumps(layer.get_config()))["mask_value"] == -1
 
 
 def test_permute_and_repeat_vector():
     x = normal(2, 3, 4, 5)
     np.testing.assert_array_equal(L.Permute((3, 1, 2))(x).numpy(), x.transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(L.RepeatVector(3)(x[:, 0, 0]).numpy(), np.repeat(x[:, None, 0, 0], 3, axis=1))
-    for dims in ((0, 1), (1, 3), (2, 2)):
+    assert json.loads(json.dumps(L.Permute(np.array([2, 1])).get_config()))["dims"] == [2, 1]
+    for dims in ((0, 1), (1, 3), (2, 2), 1, (2.0, 1.0), (True, 2), "21"):
         with pytest.raises(ValueError, match="dims: expected the numbers from 1"):
             L.Permute(dims)
     with pytest.raises(ValueError, match="n: expected an int of at least 1"):
@@ -107,6 +127,12 @@ def test_time_distributed_is_the_layer_at_every_step():
         L.TimeDistributed(L.Dense(2))(normal(2, 3))
     with pytest.raises(ValueError, match=r"mask: expected shape \(2, 4\)"):
         layer(x, mask=qn.constant(np.ones((2, 3), bool)))
+    with pytest.raises(TypeError, match="mask: expected an array or a Tensor"):
+        layer(x, mask=[[True] * 4] * 2)
+    several = L.TimeDistributed(L.LSTM(2, return_state=True))
+    for one in (x, qn.Input((4, 5, 3))):
+        with pytest.raises(ValueError, match="expected a layer with one output"):
+            several(one)
 
 
 def test_time_distributed_goes_step_by_step_where_samples_meet():
@@ -141,6 +167,26 @@ def test_time_distributed_hands_each_step_its_mask():
     y = L.TimeDistributed(inner)(L.Masking()(np.eye(3, dtype="float32")[None] * [[[1], [0], [1]]]))
     assert [m.numpy().tolist() for m in inner.seen] == [[True], [False], [True]]
     assert mask_of(y).tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_step_counts_where_anything_in_it_does(between):
+    """Words make sentences, sentences a text: what pads either changes nothing."""
+    ids = np.array([[[1, 2, 0], [3, 0, 0], [0, 0, 0]], [[1, 1, 1], [2, 2, 0], [4, 0, 0]]])
+    i = L.Input((None, None), dtype="int32")
+    h = L.Embedding(5, 4, mask_zero=True, embeddings_initializer="ones")(i)
+    if between:
+        h = L.TimeDistributed(L.GRU(4, return_sequences=True))(h)
+        assert h._keras_mask.shape == (None, None, None)
+    h = L.TimeDistributed(L.LSTM(3))(h)
+    assert h._keras_mask.shape == (None, None)
+    h = L.TimeDistributed(L.Dense(3))(h)
+    model = qn.Model(i, L.SimpleRNN(2)(h))
+    y = model(ids).numpy()
+    for text, (sentences, words) in enumerate([(2, 2), (3, 3)]):
+        np.testing.assert_array_equal(model(ids[text : text + 1, :sentences, :words]).numpy(), y[text : text + 1])
+    y = L.TimeDistributed(L.Flatten())(with_mask(normal(2, 2, 3, 1), [[[0, 1, 0], [0, 0, 0]], [[1, 1, 1], [1, 0, 0]]]))
+    assert mask_of(y).tolist() == [[True, False], [True, True]]
 
 
 @pytest.mark.parametrize(
@@ -242,6 +288,25 @@ def test_masked_positions_reach_loss_and_metrics_as_weights():
     found = model.evaluate(IDS, target, sample_weight=weights, verbose=0, return_dict=True)
     assert found["accuracy"] == pytest.approx((right * weights)[KEPT].sum() / weights[KEPT].sum(), rel=1e-6)
     assert found["loss"] == pytest.approx((-np.log(at) * weights)[KEPT].sum() / KEPT.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("t", [2, 3])
+def test_weights_of_samples_weigh_all_their_positions(t):
+    """With a mask as without one, also where there are as many steps as samples."""
+    target, p, weights = normal(3, t, 2), normal(3, t, 2, seed=1), np.array([1.0, 0.5, 3.0], "float32")
+    kept = np.arange(t) < np.array([[2], [1], [t]])
+    error = ((p.astype("float64") - target) ** 2).mean(-1)
+    for prediction, counts in ((p, np.ones((3, t), bool)), (with_mask(p, kept), kept)):
+        for w in (weights, weights[:, None]):
+            loss = float(qn.losses.MeanSquaredError()(target, prediction, sample_weight=w))
+            assert loss == pytest.approx((error * weights[:, None])[counts].sum() / counts.sum(), rel=1e-6)
+            metric = qn.metrics.MeanSquaredError()
+            metric.update_state(target, prediction, sample_weight=w)
+            whole = (weights[:, None] * counts).sum()
+            assert float(metric.result()) == pytest.approx((error * weights[:, None])[counts].sum() / whole, rel=1e-6)
+        for bad in (np.ones(t + 2, "float32"), np.ones((3, t + 2), "float32")):
+            with pytest.raises(ValueError, match=rf"sample_weight: expected.*\(3,\).*\(3, {t}\), received shape"):
+                qn.losses.MeanSquaredError()(target, prediction, sample_weight=bad)
 
 
 def test_what_is_masked_changes_no_weight():

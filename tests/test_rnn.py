@@ -449,5 +449,8 @@ def test_cells_by_themselves():
     assert not np.array_equal(cell(x, h, training=True)[0], first)
     y, new = L.SimpleRNNCell(U)(x, h[0])
     assert new is y
+    for kind, k in ((L.SimpleRNNCell, 1), (L.GRUCell, 1), (L.LSTMCell, 2)):  # states of integers are cast
+        one, ones = kind(U), np.ones((N, U))
+        assert_same_bits(one(x, [ones.astype("int64")] * k)[0], one(x, [ones.astype("float32")] * k)[0])
     cell = L.LSTMCell.from_config(L.LSTMCell(U, dropout=0.1, seed=4).get_config())
     assert (cell.units, cell.dropout, cell.seed, cell.state_size) == (U, 0.1, 4, [U, U])

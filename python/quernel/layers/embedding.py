@@ -80,7 +80,9 @@ class Embedding(Layer):
         return "int64"
 
     def call(self, inputs):
-        ids = inputs if inputs.dtype in ("int32", "int64", "uint8") else ops.cast(inputs, dtype="int32")
+        ids = inputs
+        if ids.dtype not in ("int32", "int64", "uint8"):
+            ids = ops.cast(ids, dtype="int64" if ids.dtype in ("uint32", "uint64") else "int32")
         y = ops.embedding(self.embeddings, ids)
         return y if y.dtype == self.compute_dtype else ops.cast(y, dtype=self.compute_dtype)
 

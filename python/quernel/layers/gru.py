@@ -92,8 +92,7 @@ class GRUCell(RecurrentCell):
         return self.bias[0], self.bias[1]
 
     def call(self, inputs, states, training=False):
-        several = isinstance(states, (list, tuple))
-        h = states[0] if several else states
+        (h,) = self._states(states, inputs)
         x, dropped = self._dropped(inputs, h, training)
         u = self.units
         b, d = self.biases()
@@ -110,7 +109,7 @@ class GRUCell(RecurrentCell):
         else:
             candidate = self.activation(x_h + ops.matmul(gate * dropped, r[:, 2 * u :]))
         y = z * h + (1 - z) * candidate
-        return y, ([y] if several else y)
+        return y, ([y] if isinstance(states, (list, tuple)) else y)
 
 
 class GRU(RecurrentLayer):

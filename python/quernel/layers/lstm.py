@@ -94,7 +94,7 @@ class LSTMCell(RecurrentCell):
         return with_ones
 
     def call(self, inputs, states, training=False):
-        h, c = states
+        h, c = self._states(states, inputs)
         x, h = self._dropped(inputs, h, training)
         products = ops.dense_forward(x, self.kernel, self.bias) + ops.matmul(h, self.recurrent_kernel)
         i, f, candidate, o = ops.split(products, 4, axis=-1)

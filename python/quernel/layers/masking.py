@@ -1,5 +1,7 @@
 """Masking: steps of a sequence that hold nothing are marked for the layers that follow."""
 
+import numbers
+
 from .. import ops
 from .layer import Layer
 
@@ -27,9 +29,9 @@ class Masking(Layer):
 
     def __init__(self, mask_value=0.0, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float)):
+        if isinstance(mask_value, bool) or not isinstance(mask_value, numbers.Real):
             raise ValueError(f"mask_value: expected a number, received {mask_value!r}")
-        self.mask_value = mask_value
+        self.mask_value = int(mask_value) if isinstance(mask_value, numbers.Integral) else float(mask_value)
         self.supports_masking = True
 
     def call(self, inputs):

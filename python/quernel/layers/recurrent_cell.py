@@ -1,6 +1,6 @@
 """RecurrentCell: what SimpleRNNCell, GRUCell and LSTMCell share: weights, dropout masks, configuration."""
 
-from .. import activations, constraints, initializers, ops, random, regularizers
+from .. import activations, constraints, initializers, ops, random, regularizers, tree
 from ..random.seed_generator import SeedGenerator
 from .input_spec import InputSpec
 from .layer import Layer
@@ -145,6 +145,18 @@ class RecurrentCell(Layer):
         """The next step draws a new mask of the states."""
         self._masks.pop("states", None)
 
+    def _states(self, states, inputs):
+        """The states as a list of floats; ValueError unless their number and shapes are those of `state_size`."""
+        given, sizes = tree.flatten(states), tree.flatten(self.state_size)
+        expected = [(inputs.shape[0], size) for size in sizes]
+        shapes = [tuple(getattr(state, "shape", ())) for state in given]
+        if len(shapes) != len(expected) or not all(map(_fits, shapes, expected)):
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: states: expected {len(sizes)} of shapes {expected}, received "
+                f"{len(given)} of shapes {shapes}"
+            )
+        return [as_floats(state, self.compute_dtype) for state in given]
+
     def _dropped(self, inputs, h, training):
         """The inputs and the state as the products see them."""
         x = as_floats(inputs, self.compute_dtype)
@@ -173,6 +185,10 @@ class RecurrentCell(Layer):
             **super().get_config(),
             **{name: SERIALIZED.get(name, _same)(getattr(self, name)) for name in self.options},
         }
+
+
+def _fits(shape, expected):
+    return len(shape) == len(expected) and all(a == b or None in (a, b) for a, b in zip(shape, expected))
 
 
 def _same(value):

@@ -102,11 +102,10 @@ class Permute(Layer):
 
     def __init__(self, dims, **kwargs):
         super().__init__(**kwargs)
-        self.dims = tuple(dims)
-        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError(
-                f"dims: expected the numbers from 1 to the number of axes in any order, received {self.dims}"
-            )
+        whole = hasattr(dims, "__iter__") and all(hasattr(d, "__index__") and not isinstance(d, bool) for d in dims)
+        self.dims = tuple(d.__index__() for d in dims) if whole else ()
+        if not whole or sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(f"dims: expected the numbers from 1 to the number of axes in any order, received {dims!r}")
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def call(self, inputs):

@@ -1,6 +1,7 @@
 """RNN: runs a cell over the time axis."""
 
 from .. import ops, tree
+from ..operation import tensor_like
 from ..variable import Variable
 from .input_spec import InputSpec
 from .layer import Layer
@@ -148,6 +149,7 @@ class RNN(Layer):
         if initial_state is None:
             return None
         leaves = tree.flatten(initial_state)
+        check_tensors(leaves, f"{type(self).__name__} {self.name!r}: initial_state")
         self._check_states([tuple(leaf.shape) for leaf in leaves], n)
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
         leaves = [leaf if leaf.dtype == dtype else ops.cast(leaf, dtype) for leaf in leaves]
@@ -179,6 +181,7 @@ class RNN(Layer):
             mask = getattr(sequences, "_keras_mask", None)
         if mask is not None:
             mask = tree.flatten(mask)[0]
+            check_tensors([mask], f"{type(self).__name__} {self.name!r}: mask")
             if tuple(mask.shape) != (n, t):
                 raise ValueError(
                     f"{type(self).__name__} {self.name!r}: mask: expected shape {(n, t)}, received {tuple(mask.shape)}"
@@ -235,6 +238,16 @@ class RNN(Layer):
         config = dict(config)
         cell = deserialize_object(config.pop("cell"), custom_objects)
         return cls(cell, **config)
+
+
+def check_tensors(values, label):
+    """Refuses what has no shape, such as None and plain Python numbers."""
+    for value in values:
+        if not tensor_like(value):
+            raise TypeError(
+                f"{label}: expected arrays or Tensors, received {value!r} ({type(value).__name__}); make an array of "
+                f"lists and numbers"
+            )
 
 
 def reset_dropout(cell):

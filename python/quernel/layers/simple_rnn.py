@@ -68,10 +68,10 @@ class SimpleRNNCell(RecurrentCell):
         )  # fmt: skip
 
     def call(self, sequence, states, training=False):
-        several = isinstance(states, (list, tuple))
-        x, h = self._dropped(sequence, states[0] if several else states, training)
+        (h,) = self._states(states, sequence)
+        x, h = self._dropped(sequence, h, training)
         y = self.activation(ops.dense_forward(x, self.kernel, self.bias) + ops.matmul(h, self.recurrent_kernel))
-        return y, ([y] if several else y)
+        return y, ([y] if isinstance(states, (list, tuple)) else y)
 
 
 class SimpleRNN(RecurrentLayer):

@@ -95,6 +95,10 @@ class StackedRNNCells(Layer):
         self.built = True
 
     def call(self, inputs, states):
+        if len(states) != len(self.cells):
+            raise ValueError(
+                f"StackedRNNCells {self.name!r}: states: expected those of {len(self.cells)} cells, received {len(states)}"
+            )
         new_states = []
         for cell, state in zip(self.cells, states):
             call = cell if callable(cell) else cell.call

@@ -1,6 +1,7 @@
 """Wrapper, the base of layers around a layer; TimeDistributed, which applies one to every step of a sequence."""
 
 from .. import ops
+from ..operation import tensor_like
 from .dropout import Dropout
 from .layer import Layer
 
@@ -51,11 +52,12 @@ class TimeDistributed(Wrapper):
         layer: the layer.
 
     Shapes: (n, t, ...) -> (n, t, ...). A mask (n, t, ...) goes on with the output; a layer that takes masks gets its
-        step's.
+        step's. Where the outputs lack the axes of a longer mask (n, t, words), (n, t) goes on: whether anything in the
+        step counts.
 
     Raises:
-        ValueError: `layer` is no Layer; an input of fewer than 3 axes or with an unknown number of steps where the layer
-            is called step by step; a mask that does not fit the input.
+        ValueError: `layer` is no Layer, or has several outputs; an input of fewer than 3 axes or with an unknown number
+            of steps where the layer is called step by step; a mask that does not fit the input.
 
     Example:
         >>> import quernel as qn
@@ -67,6 +69,7 @@ class TimeDistributed(Wrapper):
     def __init__(self, layer, **kwargs):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
+        self._makes_masks = False  # `compute_mask` only passes on
 
     def _step_shape(self, input_shape):
         if not isinstance(input_shape, (tuple, list)) or len(input_shape) < 3:
@@ -81,6 +84,8 @@ class TimeDistributed(Wrapper):
     def call(self, inputs, training=None, mask=None):
         shape = tuple(inputs.shape)
         self._step_shape(shape)
+        if mask is not None and not tensor_like(mask):
+            raise TypeError(f"TimeDistributed: mask: expected an array or a Tensor, received {mask!r}")
         if mask is not None and (len(mask.shape) < 2 or tuple(mask.shape[:2]) != shape[:2]):
             raise ValueError(
                 f"TimeDistributed: mask: expected shape {shape[:2]}, the input's first axes, received "
@@ -94,7 +99,7 @@ class TimeDistributed(Wrapper):
             x = ops.reshape(inputs, (shape[0] * shape[1], *shape[2:]))
             if masked:
                 given["mask"] = ops.reshape(mask, (shape[0] * shape[1], *mask.shape[2:]))
-            y = self.layer(x, **given)
+            y = self._one_output(self.layer(x, **given))
             return ops.reshape(y, (*shape[:2], *y.shape[1:]))
         if shape[1] == 0:
             return ops.zeros(self.compute_output_shape(shape), dtype=self.compute_dtype)
@@ -102,11 +107,27 @@ class TimeDistributed(Wrapper):
         for t in range(shape[1]):
             if masked:
                 given["mask"] = mask[:, t]
-            steps.append(self.layer(inputs[:, t], **given))
+            steps.append(self._one_output(self.layer(inputs[:, t], **given)))
         return ops.stack(steps, axis=1)
+
+    def _one_output(self, y, kind=tensor_like):
+        if not kind(y):
+            raise ValueError(
+                f"TimeDistributed {self.name!r}: expected a layer with one output, received one with several: "
+                f"{type(self.layer).__name__} {self.layer.name!r}; leave out return_state, or choose an output in a model"
+            )
+        return y
+
+    def compute_mask(self, inputs, mask=None):
+        """The mask, or (n, t): in which steps anything counts, where the outputs lack the mask's other axes."""
+        if mask is None or len(mask.shape) == 2:
+            return mask
+        fits = len(mask.shape) < len(self.compute_output_shape(tuple(inputs.shape)))
+        return mask if fits and self.layer.supports_masking else ops.any(mask, axis=tuple(range(2, len(mask.shape))))
 
     def compute_output_shape(self, input_shape):
         y = self.layer.compute_output_shape(self._step_shape(input_shape))
+        self._one_output(y, lambda shape: isinstance(shape, tuple) and not any(isinstance(n, tuple) for n in shape))
         return (y[0], input_shape[1], *y[1:])
 
 

@@ -69,7 +69,25 @@ def apply_mask(sample_weight, mask, dtype, reduction):
     if sample_weight is None:
         return mask
     mask, sample_weight = squeeze_or_expand_to_same_rank(mask, tensor_of(sample_weight, dtype))
-    return sample_weight * mask
+    return weights_for(mask, sample_weight) * with_axes_of(mask, sample_weight)
+
+
+def with_axes_of(tensor, other):
+    """`tensor` with axes of size 1 behind its own, as many as `other` has more."""
+    missing = len(other.shape) - len(tensor.shape)
+    return ops.reshape(tensor, tensor.shape + (1,) * missing) if missing > 0 else tensor
+
+
+def weights_for(values, sample_weight):
+    """The weights of samples as those of their positions, too; ValueError where they fit neither."""
+    wide = with_axes_of(sample_weight, values)
+    pairs = zip(reversed(wide.shape), reversed(values.shape))
+    if any(a != b and None not in (a, b) and 1 not in (a, b) for a, b in pairs):
+        raise ValueError(
+            f"sample_weight: expected a weight for each sample, shape {tuple(values.shape[:1])}, or for each value, shape "
+            f"{tuple(values.shape)}, received shape {tuple(sample_weight.shape)}"
+        )
+    return wide
 
 
 def reduce_values(values, sample_weight=None, reduction="sum_over_batch_size"):
@@ -94,9 +112,6 @@ def reduce_weighted_values(values, sample_weight=None, mask=None, reduction="sum
     sample_weight = apply_mask(sample_weight, mask, dtype, reduction)
     if sample_weight is not None:
         values, sample_weight = squeeze_or_expand_to_same_rank(values, sample_weight)
-        if len(sample_weight.shape) < len(values.shape):  # weights of samples, values of positions
-            sample_weight = ops.reshape(
-                sample_weight, sample_weight.shape + (1,) * (len(values.shape) - len(sample_weight.shape))
-            )
+        sample_weight = weights_for(values, sample_weight)
         values = values * sample_weight
     return reduce_values(values, sample_weight, reduction)
