@@ -38,8 +38,8 @@ class Calls:
         self.made = made = []
 
         class Spy(Function):
-            def loop(self, args, steps=1, seconds=0.0, into=None, named=False):
-                done, result = super().loop(args, steps, seconds, into, named)
+            def loop(self, args, steps=1, seconds=0.0, into=None, named=False, within=None):
+                done, result = super().loop(args, steps, seconds, into, named, within)
                 made.append((self.name, args, steps, seconds, into, done))
                 return done, result
 
@@ -336,6 +336,16 @@ def test_predict_writes_where_the_result_is(calls):
     made = calls.of("predict_step")
     assert [(steps, into is not None) for _, _, steps, _, into, _ in made] == [(1, False), (9, True), (1, False)]
     assert np.shares_memory(made[1][4], result) and result.flags.writeable
+
+
+@pytest.mark.parametrize("rows", [slice(None, None, -1), slice(None, None, 3), slice(40, None, -2)])
+def test_rows_of_strided_arrays_one_by_one(rows):
+    """A single row is contiguous, wherever the next one lies."""
+    m = model()
+    x, y = X[rows], Y[rows]
+    for _ in range(3):
+        np.testing.assert_array_equal(m.predict(x, batch_size=1, verbose=0), m.predict(x.copy(), verbose=0))
+    m.fit(x, y, batch_size=1, shuffle=False, epochs=3, steps_per_epoch=1, verbose=0)
 
 
 def test_predict_structures_and_odd_outputs():

@@ -30,6 +30,11 @@ def classifier():
     return model
 
 
+@pytest.fixture(autouse=True)
+def unchecked(monkeypatch):
+    monkeypatch.setattr("quernel.plan.check.ENABLED", False)  # it runs steps one by one
+
+
 @pytest.fixture
 def alone(monkeypatch):
     """How many epochs run_epoch has run."""

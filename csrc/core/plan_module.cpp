@@ -101,7 +101,7 @@ void read_slots(const py::tuple& arrays, const py::tuple& advance, const std::ve
         int64_t held = py::reinterpret_borrow<py::array>(object).itemsize();
         for (int d = 0; d < array->nd; ++d) held *= array->dimensions[d];
         const __int128 reach = (__int128)step * last_step + bytes[i];
-        if (bytes[i] && (step < 0 || reach > held))
+        if (bytes[i] && ((last_step && step < 0) || reach > held))  // one reversed row is contiguous
             throw py::value_error(std::string("plan: ") + role + std::to_string(i) + ": expected at least " +
                                   std::to_string((int64_t)reach) + " bytes, received " + std::to_string(held));
     }

@@ -113,3 +113,12 @@ def touch(owner):
     recorder = current()
     if recorder is not None:
         recorder.touched[id(owner)] = owner
+
+
+def touch_settings(owner):
+    """Tells the recorder that this step may read any attribute of `owner`, where that counts its changes."""
+    if hasattr(owner, "_version"):
+        touch(owner)
+        tracker = getattr(owner, "_tracker", None)  # of a layer: what its lists and dicts hold
+        if tracker is not None:
+            touch(tracker)

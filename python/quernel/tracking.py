@@ -5,9 +5,12 @@ An object that is to be tracked has `_tracked_as`, the name of the store it belo
 or "seed_generators".
 """
 
+import threading
+
 from . import recording
 
 STORES = ("variables", "layers", "metrics", "seed_generators")
+local = threading.local()  # its `context` is what an outermost layer call shares with the calls inside it
 _PLAIN = frozenset({bool, int, float, str, type(None), bytes})
 
 
@@ -49,6 +52,11 @@ class Tracker:
         self._store(value).append(value)
         recording.bump(self)
 
+    def changed(self):
+        """Counts a change of what a list or dict holds; what `call` itself, or a recorded step, puts there is no setting."""
+        if getattr(local, "context", None) is None and recording.current() is None:
+            recording.bump(self)
+
     def remove(self, value):
         """Forgets an object, or all those in a list, tuple or dict."""
         if isinstance(value, (list, tuple, dict)):
@@ -78,7 +86,7 @@ class Tracker:
 
 
 class TrackedList(list):
-    """A list attribute of a layer: what is put into it is tracked."""
+    """A list attribute of a layer: what is put into it is tracked, and a change of it is one of the layer."""
 
     def __init__(self, values=(), tracker=None):
         self._tracker = tracker
@@ -91,30 +99,44 @@ class TrackedList(list):
         if self._tracker is not None:
             self._tracker.remove(value)
 
+    def _changed(self):
+        if self._tracker is not None:
+            self._tracker.changed()
+
     def append(self, value):
         super().append(self._take(value))
+        self._changed()
 
     def insert(self, index, value):
         super().insert(index, self._take(value))
+        self._changed()
 
     def extend(self, values):
         super().extend([self._take(v) for v in values])
+        self._changed()
 
     def __iadd__(self, values):
         self.extend(values)
         return self
 
+    def __imul__(self, times):
+        self[:] = list(self) * times
+        return self
+
     def __setitem__(self, index, value):
         self._drop(self[index])
         super().__setitem__(index, [self._take(v) for v in value] if isinstance(index, slice) else self._take(value))
+        self._changed()
 
     def __delitem__(self, index):
         self._drop(self[index])
         super().__delitem__(index)
+        self._changed()
 
     def pop(self, index=-1):
         value = super().pop(index)
         self._drop(value)
+        self._changed()
         return value
 
     def remove(self, value):
@@ -125,15 +147,22 @@ class TrackedList(list):
         raise ValueError("list.remove(x): x not in list")
 
     def clear(self):
-        self._drop(list(self))
-        super().clear()
+        del self[:]
+
+    def sort(self, *, key=None, reverse=False):
+        super().sort(key=key, reverse=reverse)
+        self._changed()
+
+    def reverse(self):
+        super().reverse()
+        self._changed()
 
     def __reduce__(self):
         return list, (list(self),)
 
 
 class TrackedDict(dict):
-    """A dict attribute of a layer: what is put into it is tracked."""
+    """A dict attribute of a layer: what is put into it is tracked, and a change of it is one of the layer."""
 
     def __init__(self, values=(), tracker=None):
         self._tracker = tracker
@@ -144,10 +173,15 @@ class TrackedDict(dict):
         if key in self:
             self._drop(self[key])
         super().__setitem__(key, value if self._tracker is None else self._tracker.track(value))
+        self._changed()
 
     def _drop(self, value):
         if self._tracker is not None:
             self._tracker.remove(value)
+
+    def _changed(self):
+        if self._tracker is not None:
+            self._tracker.changed()
 
     def update(self, *args, **keywords):
         for key, value in dict(*args, **keywords).items():
@@ -165,20 +199,24 @@ class TrackedDict(dict):
     def __delitem__(self, key):
         self._drop(self[key])
         super().__delitem__(key)
+        self._changed()
 
     def pop(self, key, *default):
-        if key in self:
-            self._drop(self[key])
-        return super().pop(key, *default)
+        value = super().pop(key, *default)
+        self._drop(value)
+        self._changed()
+        return value
 
     def popitem(self):
         key, value = super().popitem()
         self._drop(value)
+        self._changed()
         return key, value
 
     def clear(self):
         self._drop(dict(self))
         super().clear()
+        self._changed()
 
     def __reduce__(self):
         return dict, (dict(self),)

@@ -4,7 +4,6 @@ tracking.py.
 
 import functools
 import inspect
-import threading
 import warnings
 
 from .. import dtypes, naming, recording, tree
@@ -19,11 +18,10 @@ from ..operation import (
 )
 from ..tensor import Tensor, as_tensor, is_tensor
 from ..tracking import Tracker
+from ..tracking import local as _local
 from .arguments import Call, shapes_for
 from .input_spec import InputSpec, assert_input_compatibility
 from .state import State
-
-_local = threading.local()
 
 
 class _Context:

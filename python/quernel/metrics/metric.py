@@ -1,9 +1,23 @@
 """Metric: the base of all metrics; its state lives in Variables."""
 
+import functools
+
 from .. import initializers, ops, recording
 from ..dtypes import floatx
 from ..naming import auto_name, name_scope
 from ..variable import Variable
+
+
+def _touching(method):
+    """The method, which also tells a recorder that the step depends on the metric's attributes."""
+
+    @functools.wraps(method)
+    def touching(self, *args, **kwargs):
+        if recording.count:
+            recording.touch(self)
+        return method(self, *args, **kwargs)
+
+    return touching
 
 
 class Metric(recording.Versioned):
@@ -30,6 +44,11 @@ class Metric(recording.Versioned):
 
     _tracked_as = "metrics"
     _direction = None  # "up" or "down", where it is known what is better; EarlyStopping asks
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        for name in {"update_state", "result"} & set(cls.__dict__):
+            setattr(cls, name, _touching(cls.__dict__[name]))
 
     def __init__(self, dtype=None, name=None):
         self.name = name or auto_name(type(self).__name__)

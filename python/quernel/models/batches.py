@@ -143,9 +143,9 @@ class ArrayBatches:
         """The parts of a pass in an order of the samples, or in that of the arrays (None)."""
         full, rest = divmod(self.size, self.batch_size)
         if full:
-            yield ArrayPart(self.data, order, 0, full, self.batch_size)
+            yield ArrayPart(self.data, order, 0, full, self.batch_size, (0, self.num_batches))
         if rest:
-            yield ArrayPart(self.data, order, self.size - rest, 1, rest)
+            yield ArrayPart(self.data, order, self.size - rest, 1, rest, (full, self.num_batches))
 
 
 class ArrayPart:
@@ -157,20 +157,27 @@ class ArrayPart:
         first: where in that order it begins.
         steps: number of batches.
         size: samples in each.
+        place: (number of its first batch, number of all batches) in the pass, for messages.
     """
 
-    __slots__ = ("data", "order", "first", "steps", "size", "done")
+    __slots__ = ("data", "order", "first", "steps", "size", "place", "done")
 
-    def __init__(self, data, order, first, steps, size):
+    def __init__(self, data, order, first, steps, size, place):
         self.data, self.order, self.first, self.steps, self.size = data, order, first, steps, size
+        self.place = place
         self.done = 0  # batches that a step has used
 
     def run(self, functions, steps, seconds, into=None):
         """Up to `steps` further steps by one call of a Function: (steps done, result of the last)."""
         function, args = self.call(functions, steps)
-        done, result = function.loop(args, steps, seconds, into)
+        done, result = function.loop(args, steps, seconds, into, within=self.within())
         self.done += done
         return done, result
+
+    def within(self):
+        """(number of the next batch, number of all batches) in the pass."""
+        first, total = self.place
+        return first + self.done, total
 
     def call(self, functions, steps):
         """(Function, arguments) of the next `steps` steps."""

@@ -81,5 +81,5 @@ class ShortEpochs:
             jobs.append(permutation.job((self.source.size,), outs=[order]))
         for part in self.source.parts(order):
             function, args = part.call(steps.train, part.steps)
-            jobs.append(function.job(args, part.steps))
+            jobs.append(function.job(args, part.steps, within=part.within()))
         return jobs

@@ -5,7 +5,7 @@ import operator
 import weakref
 from typing import NamedTuple
 
-from .. import ops, tree
+from .. import ops, recording, tree
 from ..dtypes import floatx, is_float
 from ..metrics.metric import Metric
 from ..plan import Function
@@ -78,15 +78,21 @@ def _cast(leaf):
     return ops.cast(leaf, dtype=floatx())
 
 
+def _run(model, step, data):
+    model = model()
+    recording.touch_settings(model)  # a train_step may call parts of the model only, and read its attributes
+    return getattr(model, step)(data)
+
+
 def _batch(model, step, data):
-    return getattr(model(), step)(tree.map_structure(_cast, data))
+    return _run(model, step, tree.map_structure(_cast, data))
 
 
 def _rows(model, step, data, rows):
     def take(leaf):
         return None if leaf is None else _cast(ops.take(leaf, rows, axis=0))
 
-    return getattr(model(), step)(tree.map_structure(take, data))
+    return _run(model, step, tree.map_structure(take, data))
 
 
 class Zeroed:
@@ -141,6 +147,6 @@ class Eager:
     def __call__(self, *args):
         return self.python(*tree.map_structure(as_argument, args))
 
-    def loop(self, args, steps=1, seconds=0.0, into=None):
+    def loop(self, args, steps=1, seconds=0.0, into=None, within=None):
         """Runs one step: (1, its result, or None with `into`, whose first rows it gets)."""
         return 1, store(self(*args), into)

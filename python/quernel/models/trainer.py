@@ -5,7 +5,7 @@ import inspect
 import warnings
 
 from .. import metrics as metrics_module
-from .. import ops, optimizers, tree
+from .. import ops, optimizers, recording, tree
 from ..autograd import GradientTape
 from ..dtypes import floatx, is_float
 from ..plan import summary as plan_table
@@ -100,6 +100,7 @@ class Trainer(Loops):
         }
         put("_compile_arguments", arguments)
         drop_steps(self)
+        recording.bump(self)  # for steps of one's own that call train_step
 
     def _assert_compiled(self, method):
         if not self.compiled:

@@ -124,3 +124,15 @@ def fill(value, arrays):
     if isinstance(value, (np.ndarray, np.generic)) or (hasattr(value, "__dlpack__") and not hasattr(value, "_array")):
         return Tensor(next(arrays))
     return value
+
+
+def fill_step(value, leaves, step):
+    """The argument with Tensors on the arrays of a step in place of its arrays, `leaves`."""
+    return fill(value, iter([_at(leaf, step) for leaf in leaves]))
+
+
+def _at(leaf, step):
+    """The array of a step; of a Variable's memory, which the step may write, a copy."""
+    if type(leaf) is Reader:
+        return kernels.copy(leaf._array)
+    return leaf.at(step) if type(leaf) is Rows else array_of(leaf)

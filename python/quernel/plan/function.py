@@ -13,7 +13,7 @@ from ..recording import RecordingError
 from ..tensor import Tensor, as_tensor
 from ..variable import Reader, settle_readers
 from . import check, late, summary
-from .arguments import array_of, describe, fill, first_step
+from .arguments import describe, fill, fill_step, first_step
 from .memory import give_back
 from .plan import BadIndex, Plan
 from .recorder import OUTSIDE, Recorder
@@ -107,7 +107,7 @@ class Function:
         """The plans made so far."""
         return [plan for entry in self._entries.values() for plan in entry.plans]
 
-    def loop(self, args, steps=1, seconds=0.0, into=None, named=False):
+    def loop(self, args, steps=1, seconds=0.0, into=None, named=False, within=None):
         """Runs up to `steps` steps, at least one.
 
         Args:
@@ -116,6 +116,7 @@ class Function:
             seconds: stop after the first step that ends later than this; 0: no limit.
             into: structure of arrays that take the outputs of all `steps` steps, rows by rows, or None.
             named: whether args is (positional arguments, dict of named ones).
+            within: (number of the first step, number of all steps) of a longer loop, for messages.
 
         Returns:
             (steps done, result of the last one, or None with `into`).
@@ -142,16 +143,18 @@ class Function:
         flat = None if into is None else tree.flatten(into)
         try:
             if check.ENABLED:
-                return check.checked_run(plan, lambda: self._call(_first(args, leaves), named), leaves, flat, self.name)
+                return check.checked_run(
+                    plan, lambda: self._call(fill_step(args, leaves, 0), named), leaves, flat, self.name
+                )
             return plan.run(leaves, steps, seconds, flat)
         except BadIndex as bad:
-            self._explain(entry, plan, args, named, leaves, bad.done, steps)
+            self._explain(entry, plan, args, named, leaves, bad.done, within or (0, steps))
 
-    def job(self, args, steps=1, outs=None):
+    def job(self, args, steps=1, outs=None, within=None):
         """A Job of `steps` steps for `run_turns`, or None where a step is yet to be recorded, or is to run in Python.
 
         Args:
-            args, steps: as for `loop`.
+            args, steps, within: as for `loop`.
             outs: arrays that take the outputs, of each turn anew; default: `run_turns` returns them.
         """
         leaves = []
@@ -159,7 +162,9 @@ class Function:
         if entry is None or check.ENABLED or autograd.tapes() or in_spec_scope() or recording.current() is not None:
             return None
         plan = entry.plan()
-        return Job(self, entry, plan, args, leaves, steps, outs) if plan is not None and plan.takes_turns else None
+        if plan is None or not plan.takes_turns:
+            return None
+        return Job(self, entry, plan, args, leaves, steps, outs, within or (0, steps))
 
     def _inline(self, args, named, into):
         """Plain Python: the calls reach the tapes, or the recorder of another Function, around this one."""
@@ -181,6 +186,7 @@ class Function:
         filled = fill(args, iter(arrays))
         recorder.keep(leaf for leaf in tree.flatten(filled) if type(leaf) is Tensor)
         with recording.use(recorder):
+            _touch_all(getattr(self.python, "__self__", None), filled)
             try:
                 result = self._call(filled, named)
                 recorder.settle()
@@ -210,20 +216,20 @@ class Function:
                 )
         return store(result, into)
 
-    def _explain(self, entry, plan, args, named, leaves, done, steps):
+    def _explain(self, entry, plan, args, named, leaves, done, within):
         """Runs the bad step in Python for its message, puts the state back, raises with the number of the step."""
         saved = [(v, kernels.copy(v._array)) for v in plan.written]
         try:
-            self._call(fill(args, iter([_at(leaf, done) for leaf in leaves])), named)
+            self._call(fill_step(args, leaves, done), named)
         except (IndexError, ValueError) as error:
-            where = f"{self.name}: step {done} of {steps}: " if steps > 1 else ""
+            where = f"{self.name}: step {within[0] + done} of {within[1]}: " if within[1] > 1 else ""
             raise type(error)(f"{where}{error}") from None
         finally:
             if plan.program.alive:  # Python now holds Tensors that the plan knows nothing of
                 entry.plans.remove(plan)
             for variable, before in saved:
                 kernels.assign(variable._prepare_write(), before)
-        raise IndexError(f"{self.name}: step {done}: an index is out of range")
+        raise IndexError(f"{self.name}: step {within[0] + done} of {within[1]}: an index is out of range")
 
 
 def as_argument(leaf):
@@ -233,24 +239,18 @@ def as_argument(leaf):
     return as_tensor(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
 
 
+def _touch_all(*values):
+    """Layers, losses and the like whose method a step is, or that it gets: it may read their attributes."""
+    for value in tree.flatten(values):
+        recording.touch_settings(value)
+
+
 def _another(leaf):
     """A second Tensor with the values of a first, and no logits or mask: a plan returns values alone."""
     if not isinstance(leaf, Tensor):
         return leaf
     own = type(leaf) is not Reader or leaf._variable is None
     return Tensor(leaf._array) if own else Reader(leaf._array, leaf._variable)
-
-
-def _first(args, leaves):
-    """The arguments of the first step, as Tensors."""
-    return fill(args, iter([_at(leaf, 0) for leaf in leaves]))
-
-
-def _at(leaf, step):
-    """The array of a step; of a Variable's memory, which the step may write, a copy."""
-    if type(leaf) is Reader:
-        return kernels.copy(leaf._array)
-    return leaf.at(step) if type(leaf) is Rows else array_of(leaf)
 
 
 def store(result, into):

@@ -15,6 +15,7 @@ class Job(NamedTuple):
     leaves: list
     steps: int
     outs: list
+    within: tuple
 
 
 def run_turns(jobs, turns, seconds=0.0):
@@ -40,5 +41,5 @@ def run_turns(jobs, turns, seconds=0.0):
         job.plan.runs += done * job.steps
     if at >= 0:
         bad = jobs[at]
-        bad.function._explain(bad.entry, bad.plan, bad.args, False, bad.leaves, steps, bad.steps)
+        bad.function._explain(bad.entry, bad.plan, bad.args, False, bad.leaves, steps, bad.within)
     return [result(turn) for turn in range(done)]
