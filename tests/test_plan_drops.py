@@ -23,9 +23,12 @@ CASES = {
     "three dimensions": ((2, 5, 6, 7, 5), (2, 2, 2), 6, {}, (3, 4, 5)),
     "one channel": ((4, 12, 12, 1), (3, 3), 8, {}, (9, 9)),
     "one image": ((1, 21, 9, 16), (3, 3), 16, {}, (18, 6)),
+    "blocks of 2 x 2, an odd number of positions": ((3, 14, 13, 36), (3, 3), 40, {"padding": "same"}, (9, 12)),
+    "blocks of 2 x 2 of one image": ((1, 13, 13, 32), (3, 3), 64, {}, (11, 8)),
+    "blocks of 2 x 2, nothing matters": ((2, 13, 14, 32), (3, 3), 32, {}, (0, 0)),
     "nothing matters": ((4, 8, 8, 6), (3, 3), 9, {}, (0, 0)),
 }
-VALUES = ["normal", "infinite x", "x NaN", "w NaN", "w infinite", "underflow"]
+VALUES = ["normal", "infinite x", "x NaN", "huge x", "w NaN", "w infinite", "underflow"]
 
 
 def run(kernel, arrays, attrs, live=()):
@@ -48,7 +51,7 @@ def data(case, values):
         w = rng.normal(size=(*taps, shape[-1], filters)).astype("float32")
     w = w[..., : shape[-1] // attrs.get("groups", 1), :]
     if "x" in values:
-        x[(-1, *(-1 for _ in taps), 0)] = np.nan if "NaN" in values else np.inf
+        x[(-1, *(-1 for _ in taps), 0)] = np.nan if "NaN" in values else 2.0**125 if "huge" in values else np.inf
     if "w" in values and values != "underflow":
         w[(*(0 for _ in taps), 0, -1)] = np.nan if "NaN" in values else -np.inf
     y = K.conv_forward(x, w, **attrs)
@@ -169,6 +172,21 @@ def test_a_plan_tells_the_convolutions(monkeypatch, name):
     expected, plain = plans(monkeypatch, model, (4, 15, 14, 3), rewrites=False)
     assert found == expected
     assert not any(plain.values())
+
+
+@native
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_plan_of_blocks_of_2x2(monkeypatch):
+    """Convolutions that go by F(2 x 2, 3 x 3) and back by F(3 x 3, 2 x 2): told or not, the same bits."""
+
+    def model():
+        first, last = L.Conv2D(32, 3, activation="relu"), L.Conv2D(36, 3, activation="relu")
+        return qn.Sequential([L.Input((15, 15, 3)), first, last, L.MaxPooling2D(2), L.Flatten(), L.Dense(3)])
+
+    found, convolutions = plans(monkeypatch, model, (4, 15, 15, 3))
+    assert [value for value in convolutions.values() if value] == [(10, 10)] * 3
+    expected, _ = plans(monkeypatch, model, (4, 15, 15, 3), rewrites=False)
+    assert found == expected
 
 
 @native

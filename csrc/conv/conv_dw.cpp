@@ -6,6 +6,7 @@
 // `sums`.
 #include "conv/rim.hpp"
 #include "conv/thin.hpp"
+#include "conv/winograd.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -29,9 +30,12 @@ struct Weights {
 };
 
 struct ConvDw {
-    bool is_thin;
+    bool is_thin, is_winograd;
     Weights usual;
-    Thin thin;
+    union {
+        Thin thin;
+        WinogradDw winograd;
+    };
 };
 
 // Rows of dw that one call of dot computes: channels of one tap, or of all taps along the last axis.
@@ -231,16 +235,29 @@ bool conv_dw_prepare(Call& call) {
     if (way.is_thin) return true;
     if (pooled) return refuse(call, "expected few channels in one group, side by side, and no dilation");
     const int64_t rows = s.v.groups * ((s.v.o + PANEL - 1) / PANEL) * s.v.taps * s.v.c;
+    way.is_winograd = pays_winograd_dw(s.v);
     call.ranks = worth(call, (rows + 3) / 4);
+    int64_t flags = 0, room = 0;
+    if (way.is_winograd) {
+        WinogradDw& w = way.winograd;
+        w = {{a[0], a[1], a[2]}, s.v.n, s.v.c, s.v.o, s.x, s.dy, s.dw, {s.dw_tap[1], s.dw_tap[2]}, s.dw_c, s.dw_o, 0};
+        plan_winograd_dw(call, w);
+        flags = w.flags, room = call.scratch;
+    }
     s.row_room = rows;  // a team may be smaller than planned
     s.room = align64(CHUNK * PANEL * 4) + align64((CHUNK + 1) * (int64_t)sizeof(Tap));
-    call.scratch = call.ranks * s.room + 2 * align64(rows * PANEL * 4);
+    call.scratch = flags + call.ranks * s.room + 2 * align64(rows * PANEL * 4);
+    if (call.scratch < room) call.scratch = room;
     return true;
 }
 
 void conv_dw_run(const Call& call, const Team& team, char* scratch) {
     const ConvDw& way = call.as<ConvDw>();
     if (way.is_thin) return run_thin(way.thin, team, scratch);
+    if (way.is_winograd) {
+        if (run_winograd_dw(way.winograd, team, scratch)) return;
+        scratch += way.winograd.flags;
+    }
     const Weights& s = way.usual;
     const int64_t height = s.v.taps * s.v.c, panels = (s.v.o + PANEL - 1) / PANEL, total = s.v.n * s.positions;
     const Range mine = split(s.v.groups * panels * height, team);

@@ -52,5 +52,17 @@ bool rim_holds(const Images& x, const Axis* axis, Range n, Range h, int64_t chan
     return true;
 }
 
+bool weights_finite(const Gather& g) {
+    for (int64_t group = 0; group < g.groups; ++group)
+        for (int64_t t = 0; t < g.taps[0] * g.taps[1] * g.taps[2]; ++t) {
+            const float* w = g.w + group * g.w_group + t / (g.taps[1] * g.taps[2]) * g.w_tap[0] +
+                             t / g.taps[2] % g.taps[1] * g.w_tap[1] + t % g.taps[2] * g.w_tap[2];
+            const bool rows = g.w_j == 1;
+            for (int64_t i = 0; i < (rows ? g.k : g.j); ++i)
+                if (!all_finite(w + i * (rows ? g.w_k : g.w_j), rows ? g.j : g.k, rows ? g.w_j : g.w_k)) return false;
+        }
+    return true;
+}
+
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

@@ -22,5 +22,8 @@ bool no_negative_zero(const float* p, int64_t n, ptrdiff_t step);
 // Whether `holds` for all channels of the positions of x that meet an output beyond `live`: images [n), rows [h).
 bool rim_holds(const Images& x, const Axis* axis, Range n, Range h, int64_t channels, Holds holds);
 
+// Whether all weights are numbers: others make products with 0 that are none.
+bool weights_finite(const Gather& g);
+
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

@@ -1,29 +1,33 @@
 // winograd: the transforms, 16 products for each group of blocks, and the blocks that are computed again.
 #include "conv/winograd.hpp"
 
+#include "conv/rim.hpp"
+#include "conv/winograd_image.hpp"
+
 namespace quernel {
 namespace QUERNEL_ISA {
 
 namespace {
 
-constexpr int POINTS = 16;
 constexpr int64_t WIDE = 64;  // columns of a panel of transformed weights
 // Terms of a chain. With 64 the error is at most that of the direct sum, whose chains have 512 (0.66 to 0.92 of it for
 // 32 to 2048 channels, root of the mean square); with 128 it is 1.15 of it on the results of a relu, with 512 twice.
 constexpr int64_t LINK = 64;
-constexpr float HUGE_X = 0x1p120f;  // from here on the direct sum
 
-int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t whole_vectors(int64_t n) { return (n + 15) / 16 * 16; }
 
 // Where things lie. Rows of V are apart by an odd number of cache lines where they would fall into few sets of L1.
 struct Layout {
-    int64_t high, wide;  // blocks of 2 x 2 along the two axes
-    int64_t tiles;       // blocks of a group: their V and M stay in L2
+    int64_t high, wide;            // blocks of 2 x 2 along the two axes
+    int64_t live_high, live_wide;  // those that read a position that matters: all but where dx has a rim
+    int64_t tiles;                 // blocks of a group: their V and M stay in L2
     int64_t v_row, v_point, m_point;
     int64_t packed, u, room, v, m, row, flags;  // bytes; room: of one rank
     explicit Layout(const Gather& g) {
         high = (g.size[1] + 1) / 2, wide = (g.size[2] + 1) / 2;
+        const int64_t live = g.axis[0].live;
+        live_high = !g.rim ? high : live ? least(high, (g.axis[1].live + g.before[0] + 1) / 2) : 0;
+        live_wide = !g.rim ? wide : least(wide, (g.axis[2].live + g.before[1] + 1) / 2);
         tiles = g.k <= 64 ? 48 : 24;
         v_row = g.k % 128 ? g.k : g.k + 16;
         v_point = tiles * v_row + 16;
@@ -99,98 +103,11 @@ void transform_weights(const Gather& g, const Weights& w, float* u, Range mine) 
     }
 }
 
-// Blocks x0 <= x < x1 of one row of blocks of one image, which stand from `at` on in their group.
-struct Run {
-    int64_t n, y, x0, x1, at;
-};
-
-// `lanes` floats, `step` apart.
-__attribute__((noinline)) vf collect(const float* p, ptrdiff_t step, int lanes) {
-    alignas(64) float x[VL] = {};
-    for (int i = 0; i < lanes; ++i) x[i] = p[i * step];
-    return loadu(x);
-}
 __attribute__((noinline)) void spread(float* p, ptrdiff_t step, int lanes, vf value, Activation f) {
     alignas(64) float x[VL];
     storeu(x, value);
     if (f > RELU) activate(f, x, VL);
     for (int i = 0; i < lanes; ++i) p[i * step] = x[i];
-}
-
-// Four places, `step` apart; the asm keeps GCC from making a pointer of its own for each.
-template <class T>
-struct Four {
-    T* first;
-    ptrdiff_t step;
-    QUERNEL_INLINE T* operator[](int i) const { return first + i * step; }
-    QUERNEL_INLINE void next(ptrdiff_t by) {
-        first += by;
-        asm volatile("" : "+r"(first));
-    }
-};
-
-alignas(64) constexpr float NOTHING[VL] = {};
-
-// B' d B of channels k to k + lanes for the blocks of a run. PLAIN: a whole vector of neighbours.
-// flags[block] becomes 1 where a magnitude is too large.
-template <bool PLAIN>
-void transform_image(const Gather& g, const Layout& l, const Run& run, int64_t k, int lanes, float* v, int32_t* flags) {
-    const Images& x = g.from;
-    const int64_t high = g.from_size[0], wide = g.from_size[1], left = g.before[1];
-    const ptrdiff_t x_c = x.c;
-    const float* rows[4];
-    ptrdiff_t steps[4];
-#pragma GCC unroll 4
-    for (int r = 0; r < 4; ++r) {
-        const int64_t at = 2 * run.y + r - g.before[0];
-        const bool have = at >= 0 && at < high;
-        rows[r] = have ? x.data + run.n * x.n + at * x.at[1] + k * x_c : NOTHING;
-        steps[r] = have ? x.at[2] : 0;
-    }
-    const vi magnitude = seti(0x7fffffff);
-    struct Column {
-        vf q[4], largest;
-    };
-    const auto column = [&](int64_t at, Column& c) __attribute__((always_inline)) {
-        if (at < 0 || at >= wide) {
-#pragma GCC unroll 4
-            for (int r = 0; r < 4; ++r) c.q[r] = zero();
-            c.largest = zero();
-            return;
-        }
-        vf d[4], size[4];
-#pragma GCC unroll 4
-        for (int r = 0; r < 4; ++r) {
-            const float* const p = rows[r] + at * steps[r];
-            d[r] = PLAIN ? loadu(p) : collect(p, rows[r] == NOTHING ? 0 : x_c, lanes);
-            size[r] = floats(andi(bits(d[r]), magnitude));
-        }
-        c.q[0] = sub(d[0], d[2]);
-        c.q[1] = add(d[1], d[2]);
-        c.q[2] = sub(d[2], d[1]);
-        c.q[3] = sub(d[1], d[3]);
-        c.largest = larger(larger(size[0], size[1]), larger(size[2], size[3]));
-    };
-    const ptrdiff_t point = l.v_point, row = l.v_row;
-    float* const to = v + run.at * row + k;
-    Four<float> out[4] = {{to, point}, {to + 4 * point, point}, {to + 8 * point, point}, {to + 12 * point, point}};
-    int32_t* flag = flags + run.at;
-    Column a, b, c, d;
-    column(2 * run.x0 - left, a);
-    column(2 * run.x0 + 1 - left, b);
-    for (int64_t at = 2 * run.x0 + 2 - left, end = 2 * run.x1 + 2 - left; at < end; at += 2) {
-        column(at, c);
-        column(at + 1, d);
-#pragma GCC unroll 4
-        for (int r = 0; r < 4; ++r) {
-            const vf values[4] = {sub(a.q[r], c.q[r]), add(b.q[r], c.q[r]), sub(c.q[r], b.q[r]), sub(b.q[r], d.q[r])};
-#pragma GCC unroll 4
-            for (int s = 0; s < 4; ++s) PLAIN ? storeu(out[r][s], values[s]) : store_n(out[r][s], values[s], lanes);
-            out[r].next(row);
-        }
-        *flag++ |= any(ge(larger(larger(a.largest, b.largest), larger(c.largest, d.largest)), set1(HUGE_X)));
-        a = c, b = d;
-    }
 }
 
 // c = a b, one chain for every LINK terms, added in order. Rows of c are b_k apart, as those of b.
@@ -294,12 +211,27 @@ void compute_again(const Gather& g, const Weights& w, const float* bias, float* 
         }
 }
 
-// The runs of blocks [begin, end), counted through all images.
+// The blocks of dx that read a rim of dy alone, which is +0: of rows [begin, end) of blocks, counted through all
+// images.
+void fill_rim(const Gather& g, const Layout& l, const Weights& w, float* row, int64_t begin, int64_t end) {
+    const bool finite = weights_finite(g);
+    for (int64_t i = begin; i < end; ++i) {
+        const int64_t n = i / l.high, y = i % l.high, x0 = y < l.live_high ? l.live_wide : 0;
+        for (int64_t x = x0; !finite && x < l.wide; ++x) compute_again(g, w, nullptr, row, n, y, x);
+        for (int64_t h = 2 * y; finite && h < least(2 * y + 2, g.size[1]); ++h)
+            for (int64_t c = 2 * x0; c < g.size[2]; ++c) {
+                float* const p = g.to.data + n * g.to.n + h * g.to.at[1] + c * g.to.at[2];
+                for (int64_t j = 0; j < g.j; ++j) p[j * g.to.c] = 0;
+            }
+    }
+}
+
+// The runs of the blocks that matter, [begin, end) of them, counted through all images.
 template <class Body>
 void each_run(const Layout& l, int64_t begin, int64_t end, Body body) {
     for (int64_t i = begin; i < end;) {
-        const int64_t x = i % l.wide, line = i / l.wide, last = least(l.wide, x + end - i);
-        body(Run{line / l.high, line % l.high, x, last, i - begin});
+        const int64_t x = i % l.live_wide, line = i / l.live_wide, last = least(l.live_wide, x + end - i);
+        body(Run{line / l.live_high, line % l.live_high, x, last, i - begin});
         i += last - x;
     }
 }
@@ -335,8 +267,10 @@ void run_winograd(const Gather& g, const Team& team, char* scratch) {
     transform_weights(g, w, u, mine);
     team.barrier();
 
+    const Source source{g.from, {g.from_size[0], g.from_size[1]}, {g.before[0], g.before[1]}};
+    const Place place{l.v_point, l.v_row};
     const bool images = g.n >= 4 * team.size;  // as the direct way shares them out: their lines stay with a rank
-    const int64_t blocks = l.high * l.wide;
+    const int64_t blocks = l.live_high * l.live_wide;
     const Range part = images ? split(g.n, team) : split(g.n * blocks, team);
     const int64_t begin = images ? part.begin * blocks : part.begin, end = images ? part.end * blocks : part.end;
     const int64_t count = end - begin, groups = (count + l.tiles - 1) / l.tiles;
@@ -346,8 +280,9 @@ void run_winograd(const Gather& g, const Team& team, char* scratch) {
         for (int64_t k = 0; k < g.k; k += VL) {
             const int lanes = (int)least(VL, g.k - k);
             each_run(l, first, last, [&](const Run& run) {
-                (lanes == VL && g.from.c == 1 ? transform_image<true> : transform_image<false>)(g, l, run, k, lanes, v,
-                                                                                                flags);
+                (lanes == VL && g.from.c == 1
+                     ? transform_image<true, 0, 4>
+                     : transform_image<false, 0, 4>)(source, place, run, k, lanes, v + k, flags);
             });
         }
         const float* panel = u;
@@ -371,6 +306,10 @@ void run_winograd(const Gather& g, const Team& team, char* scratch) {
                 if (flags[run.at + x - run.x0]) compute_again(g, w, g.bias ? bias : nullptr, row, run.n, run.y, x);
         });
     }
+    if (blocks == l.high * l.wide) return;
+    const Range rest = images ? part : split(g.n * l.high, team);
+    images ? fill_rim(g, l, w, row, rest.begin * l.high, rest.end * l.high)
+           : fill_rim(g, l, w, row, rest.begin, rest.end);
 }
 
 }  // namespace QUERNEL_ISA

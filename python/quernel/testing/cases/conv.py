@@ -93,6 +93,8 @@ CASES = [
     *trio("batch40-small-image", (40, 4, 4, 8), (3, 3), 16, padding="same", bias=True),
     *trio("winograd", (2, 13, 14, 32), (3, 3), 35, bias=True, activation="relu"),
     *trio("winograd-same", (3, 11, 13, 37), (3, 3), 70, padding="same", bias=True),
+    *trio("winograd-gradients", (4, 13, 13, 36), (3, 3), 40, padding="same", bias=True),
+    *trio("winograd-rim", (1, 13, 13, 32), (3, 3), 64),
     *trio("one-dimension", (2, 19, 3), (4,), 5, strides=2, padding="same", bias=True),
     *trio("three-dimensions", (2, 5, 4, 6, 3), (3, 2, 3), 4, strides=(2, 1, 2), padding="same", bias=True),
     *trio("batch0", (0, 5, 5, 3), (3, 3), 4, bias=True),
