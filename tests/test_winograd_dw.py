@@ -108,7 +108,7 @@ def test_the_error_is_at_most_twice_that_of_the_direct_sum(case, data, isa):
 @pytest.mark.parametrize("value", [2.0**120, -(2.0**127), np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_a_huge_value_makes_all_of_it_the_direct_sum(padding, value, which, at, isa, sharing):
-    x, dy = pair(3, 13, 14, 40, 36, padding)
+    x, dy = (a / 1024 for a in pair(3, 13, 14, 40, 36, padding))  # no product is huge
     with isa:
         assert not np.array_equal(gradient(x, dy, padding), direct(x, dy, padding))
         (x if which == "x" else dy)[tuple(i if i < n else n - 1 for i, n in zip(at, dy.shape))] = value
