@@ -53,6 +53,29 @@ def test_the_table_names_what_is_missing_and_compares_with_the_best(bench, tmp_p
         write_markdown(make_run(), TRAIN / "run.py")
 
 
+def test_runs_of_some_models_are_one_table(bench, tmp_path):
+    from models import MODELS
+    from run import load
+    from table import markdown, print_run
+
+    paths = []
+    for number, names in enumerate((list(MODELS)[4:], list(MODELS)[:5])):  # the fifth in both: the later file's counts
+        one = make_run(quernel_fit=[2.0 + number] * 3, torch=[30.0] * 3)["models"]["tiny"]
+        run = {"machine": "m", "threads": 2, "isa": "base", "models": dict.fromkeys(names, one)}
+        paths.append(tmp_path / f"{number}.json")
+        paths[-1].write_text(json.dumps(run))
+    run = load(paths)
+    assert list(run["models"]) == list(MODELS) and len(MODELS) >= 9
+    print_run(run)
+    rows = markdown(run).splitlines()[2 : 2 + len(MODELS)]
+    for model, row in zip(MODELS.values(), rows):
+        assert row.startswith(f"| {model.title} | {model.batch} | ")
+    assert "| 3.00 | 30.0 |" in rows[4] and "| 2.00 | 30.0 |" in rows[5]
+    paths[0].write_text(json.dumps({**run, "threads": 1}))
+    with pytest.raises(SystemExit, match="1.json was measured with threads 2, .*0.json with 1"):
+        load(paths)
+
+
 @pytest.mark.parametrize("name", ("linear", "tiny", "policy", "autoencoder", "cnn", "residual"))
 def test_the_referee_agrees_with_the_loss_of_the_model(bench, name):
     """One definition of the loss for all peers: the referee's is the one that our own fit minimises."""

@@ -1,7 +1,7 @@
 """Whole training steps: quernel beside PyTorch, JAX and Keras, the models of models.py, each peer in a process of its own.
 
     python bench/train/run.py [--models linear,tiny] [--peers "quernel fit,torch"] [--rounds 7] [--threads 2]
-        [--python jax=/path/to/python ...] [--json FILE] [--markdown README.md] [--load FILE]
+        [--python jax=/path/to/python ...] [--json FILE] [--markdown README.md] [--load FILE ...]
         [--settings FILE]
 
 For each model: every peer is started once with each of its settings (contestants.py), the fastest stays; its weights after one
@@ -104,6 +104,24 @@ def chosen_settings(path):
             for name, result in models.items()}  # fmt: skip
 
 
+def load(paths):
+    """The run of several --json: their models in the order of models.py, a later file's instead of an earlier one's.
+
+    Raises:
+        SystemExit: they were measured on different machines, threads or instruction sets.
+    """
+    run, models = None, {}
+    for path in paths:
+        with open(path) as file:
+            part = json.load(file)
+        run = run or part
+        for name in ("machine", "threads", "isa"):
+            if part[name] != run[name]:
+                raise SystemExit(f"--load: {path} was measured with {name} {part[name]}, {paths[0]} with {run[name]}")
+        models.update(part["models"])
+    return {**run, "models": {name: models[name] for name in MODELS if name in models}}
+
+
 def parse():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = {"models": MODELS, "peers": PEERS}
@@ -117,7 +135,12 @@ def parse():
     )
     options.add_argument("--settings", help="a --json whose settings are taken over, so that none are tried")
     options.add_argument("--json", help="write all times here")
-    options.add_argument("--load", help="read the times of a --json instead of measuring")
+    options.add_argument(
+        "--load",
+        nargs="+",
+        metavar="FILE",
+        help="read the times of these --json instead of measuring; of a model the last",
+    )
     options.add_argument("--markdown", help="put the table between the markers in this file")
     options = options.parse_args()
     options.settings = chosen_settings(options.settings) if options.settings else {}
@@ -133,8 +156,7 @@ def parse():
 def main():
     options = parse()
     if options.load:
-        with open(options.load) as file:
-            run = json.load(file)
+        run = load(options.load)
     else:
         qn.set_num_threads(options.threads)
         best = [sentinel(0.5)]
