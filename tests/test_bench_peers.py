@@ -11,6 +11,8 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
 
 NO_TWIN = {"mean_update", "divide_no_nan", "slice_dx", "random_truncated_normal"}
+# PyTorch shares a gradient out among equal maxima, ours goes to the first; its dropout keeps a mask.
+NO_TWIN |= {"max_dx", "global_max_pool_dx", "max_pool_gather", "dropout_dx"}
 # PyTorch's layers have the input's product in them; its steps on rows of a table are parts of its sparse optimizers.
 NO_TWIN |= {n + end for n in ("gru", "lstm", "rnn") for end in ("_forward", "_dx")}
 NO_TWIN |= {"rows_merge", "sgd_rows_update", "adam_rows_update"}
@@ -53,7 +55,7 @@ def _layout(op, value, like):
     value = value.detach().numpy()
     if value.ndim == 4 and op.endswith("conv_dw"):
         value = value.transpose(2, 3, 1, 0)
-    elif value.ndim == 4 and op.startswith(("conv", "depthwise", "average_pool", "max_pool", "batch_norm")):
+    elif value.ndim == 4 and op.startswith(("conv", "depthwise", "average_pool", "max_pool", "batch_norm", "global")):
         value = value.transpose(0, 2, 3, 1)
     elif op == "dense_dw" and value.shape != like.shape:
         value = value.T

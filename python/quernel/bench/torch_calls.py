@@ -68,7 +68,8 @@ def _activation(torch, case, attrs, *tensors):
     return [("", lambda: function(x, *more))]
 
 
-_SAME = {"power": "pow", "mod": "remainder", "absolute": "abs", "concat": "cat", "copy": "clone", "greater": "gt"}
+_SAME = {"power": "pow", "mod": "remainder", "absolute": "abs", "concat": "cat", "copy": "clone", "equal": "eq",
+         "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge"}  # fmt: skip
 
 
 def _function(torch, case, attrs, *tensors):
@@ -87,8 +88,9 @@ def _fold(torch, case, attrs, x):
 
 def _softmax(torch, case, attrs, *tensors):
     aten, axis = torch.ops.aten, attrs["axis"]
-    if case.op == "softmax_dx":
-        return [("", lambda: aten._softmax_backward_data(*tensors, axis, torch.float32))]
+    if case.op.endswith("_dx"):
+        gradient = aten._softmax_backward_data if case.op == "softmax_dx" else aten._log_softmax_backward_data
+        return [("", lambda: gradient(*tensors, axis, torch.float32))]
     function = getattr(torch, case.op)
     return [("", lambda: function(*tensors, axis))]
 
@@ -182,13 +184,22 @@ def _move(torch, case, attrs, *tensors):
         return [("", lambda: torch.full(attrs["shape"], attrs["fill_value"]))]
     if case.op == "cast":
         return [("", lambda: x.to(getattr(torch, attrs["dtype"])))]
-    if case.op == "assign_add":
-        return [("", lambda: x.add_(tensors[1]))]
+    if case.op == "clip":
+        return [("", lambda: torch.clamp(x, attrs["x_min"], attrs["x_max"]))]
+    if case.op == "slice":
+        part = tuple(map(slice, attrs["start"], attrs["stop"], attrs["step"]))
+        return [("", lambda: x[part].contiguous())]
+    if case.op == "lerp_update":
+        return [("", lambda: x.lerp_(tensors[1], 1 - attrs["momentum"]))]
+    if case.op.startswith("assign"):
+        write = {"assign": x.copy_, "assign_add": x.add_, "assign_sub": x.sub_}[case.op]
+        return [("", lambda: write(tensors[1]))]
     return [("", lambda: x.sum(tuple(range(x.ndim - 1))))]  # bias_db
 
 
 _ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "sigmoid", "tanh", "softplus", "silu")
 _LOSSES = ("mean_squared_error", "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
+_ASSIGNS = ("assign", "assign_add", "assign_sub", "lerp_update")
 CALLS = {
     "gemm": _gemm,
     "dense_forward": _dense_forward,
@@ -196,17 +207,19 @@ CALLS = {
     "dense_dw": _dense_dw,
     **dict.fromkeys([n + end for n in _ACTIVATIONS for end in ("", "_dx")], _activation),
     **dict.fromkeys(("add", "subtract", "multiply", "divide", "mod", "power", "maximum", "minimum", "exp", "log", "log1p",
-                     "expm1", "erf", "sin", "cos", "sqrt", "rsqrt", "square", "greater", "where", "copy"), _function),
+                     "expm1", "erf", "sin", "cos", "sqrt", "rsqrt", "square", "greater", "where", "copy",
+                     "floor_divide", "negative", "absolute", "sign", "floor", "equal", "not_equal", "less", "less_equal",
+                     "greater_equal", "logical_and", "logical_or", "logical_not", "isnan"), _function),
     **dict.fromkeys(("sum", "mean", "max", "min", "argmax", "argmin"), _fold),
-    **dict.fromkeys(("softmax", "log_softmax", "softmax_dx"), _softmax),
+    **dict.fromkeys(("softmax", "log_softmax", "softmax_dx", "log_softmax_dx"), _softmax),
     **dict.fromkeys([n + end for n in _LOSSES for end in ("", "_dx")], _loss),
     "sgd_update": _sgd,
     "adam_update": _adam,
     **dict.fromkeys(("random_uniform", "random_normal", "random_integers", "random_permutation"), _sizes),
     "dropout": _dropout,
     **SEQUENCES,
-    **dict.fromkeys(("gather", "scatter_add", "one_hot", "concat", "pad", "full", "cast", "assign_add", "bias_db"),
-                    _move),
+    **dict.fromkeys(("gather", "scatter_add", "one_hot", "concat", "pad", "full", "cast", *_ASSIGNS, "bias_db", "clip",
+                     "slice"), _move),
 }  # fmt: skip
 
 
@@ -215,5 +228,5 @@ def row_calls(torch, case, attrs, arrays):
     make = CALLS.get(case.op)
     if make is None:
         return []
-    writes = case.op in ("sgd_update", "adam_update", "assign_add")
+    writes = case.op in ("sgd_update", "adam_update", *_ASSIGNS)
     return make(torch, case, attrs, *_rows(torch, [copied(a) for a in arrays] if writes else arrays))

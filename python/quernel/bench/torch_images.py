@@ -120,7 +120,11 @@ def pooling(torch, case, arrays, layout):
 
 
 def whole_pooling(torch, case, arrays, layout):
-    """global_average_pool and global_max_pool."""
+    """global_average_pool, its gradient, and global_max_pool."""
+    if case.op == "global_average_pool_dx":
+        n, h, w, c = case.attrs["input_shape"]
+        dy = torch.from_numpy(arrays[0])[:, :, None, None]
+        return lambda: torch.div(dy, h * w).expand(n, c, h, w).clone(memory_format=layout.format)
     x = layout.image(arrays[0])
     return (lambda: x.mean((2, 3))) if case.op == "global_average_pool" else (lambda: x.amax((2, 3)))
 
@@ -153,13 +157,13 @@ def image_calls(torch, case, arrays):
         make = backward
     elif op in ("max_pool", "max_pool_dx", "average_pool", "average_pool_dx"):
         make = pooling
-    elif op in ("global_average_pool", "global_max_pool"):
+    elif op in ("global_average_pool", "global_average_pool_dx", "global_max_pool"):
         make = whole_pooling
     elif op.startswith("batch_norm"):
         make = norm
     else:
         return []
     layouts = [Images(torch, True)]
-    if any(a is not None and a.ndim == 4 for a in arrays):
+    if "input_shape" in case.attrs or any(a is not None and a.ndim == 4 for a in arrays):
         layouts.append(Images(torch, False))
     return [(layout.setting, make(torch, case, arrays, layout)) for layout in layouts]

@@ -140,7 +140,15 @@ SPEED = [
     Case("mod", "1MB", (normal(512, 512), _positive(512, 512))),
     Case("power", "1MB", (_positive(512, 512), normal(512, 512))),
     *(Case(op, "1MB", (_positive(512, 512),)) for op in ("exp", "log", "log1p", "expm1", "erf", "sin", "sqrt")),
-    Case("greater", "1MB", (normal(512, 512), normal(512, 512))),
+    *(Case(op, "1MB", (normal(512, 512), normal(512, 512))) for op in ("subtract", "maximum", "minimum")),
+    Case("floor_divide", "1MB", (normal(512, 512), _positive(512, 512))),
+    *(Case(op, "1MB", (normal(512, 512),)) for op in ("negative", "absolute", "sign", "square", "floor", "cos", "isnan")),
+    Case("rsqrt", "1MB", (_positive(512, 512),)),
+    Case("clip", "1MB", (normal(512, 512),), {"x_min": -1.0, "x_max": 1.0}),
+    *(Case(op, "1MB", (normal(512, 512), normal(512, 512)))
+      for op in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")),
+    *(Case(op, "1MB", (bools(1024, 1024), bools(1024, 1024))) for op in ("logical_and", "logical_or")),
+    Case("logical_not", "1MB", (bools(1024, 1024),)),
     Case("where", "1MB", (bools(512, 512), normal(512, 512), normal(512, 512))),
     Case("cast", "int64", (integers(512, 512, dtype="int64"),), {"dtype": "float32"}),
-]
+]  # fmt: skip

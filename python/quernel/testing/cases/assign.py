@@ -17,4 +17,5 @@ CASES = [
     Case("lerp_update", "channels", (normal(67), normal(67)), {"momentum": 0.99}, terms(3, scale=8.0)),
     Case("lerp_update", "matrix", (normal(4, 5), normal(5)), {"momentum": 0.5}, terms(3, scale=8.0)),
 ]
-SPEED = [Case("assign_add", "110k", (normal(110000), normal(110000)))]
+SPEED = [Case(op, "110k", (normal(110000), normal(110000))) for op in ("assign", "assign_add", "assign_sub")]
+SPEED.append(Case("lerp_update", "channels", (normal(256), normal(256)), {"momentum": 0.99}))

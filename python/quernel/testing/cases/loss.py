@@ -118,6 +118,6 @@ SPEED = [
     Case(f"{_DENSE}_dx", "64x10", (normal(64), _t(64, 10), normal(64, 10)), _LOGITS, _cross_dx),
     Case(_DENSE, "words", (_t(64, 10000), normal(64, 10000)), _LOGITS, _cross),
     Case(f"{_DENSE}_dx", "words", (normal(64), _t(64, 10000), normal(64, 10000)), _LOGITS, _cross_dx),
-    Case(_BINARY, "million", (_t(1024, 1024), normal(1024, 1024)), _LOGITS, _elementwise),
-    Case(_MSE, "million", (normal(1024, 1024), normal(1024, 1024)), {}, _mse),
+    *_pairs(_BINARY, "million", (_t(1024, 1024), normal(1024, 1024)), _LOGITS, (_elementwise, _slope)),
+    *_pairs(_MSE, "million", (normal(1024, 1024), normal(1024, 1024)), {}, (_mse, _mse_dx)),
 ]

@@ -130,10 +130,21 @@ def _timed(name, shape, attrs):
     ]
 
 
+def _pooled_whole(inputs, attrs):
+    """y holds the maxima of x's images."""
+    dy, x, _ = inputs
+    return [dy, x, x.max(axis=(1, 2))]
+
+
 SPEED = [
     *_timed("26x26x32", (64, 26, 26, 32), {"pool_size": 2}),
     *_timed("11x11x64", (64, 11, 11, 64), {"pool_size": 2}),
     *_timed("56x56x64_3x3", (8, 56, 56, 64), {"pool_size": 3, "strides": 2, "padding": "same"}),
+    Case("max_pool_gather", "11x11x64", (normal(64, 11, 11, 64), distinct(64, 11, 11, 64), normal(64, 5, 5, 64)),
+         {"pool_size": 2}, settle=_pooled),
     Case("global_average_pool", "7x7x512", (normal(64, 7, 7, 512),)),
+    Case("global_average_pool_dx", "7x7x512", (normal(64, 512),), {"input_shape": (64, 7, 7, 512)}),
     Case("global_max_pool", "7x7x512", (normal(64, 7, 7, 512),)),
-]
+    Case("global_max_pool_dx", "7x7x512", (normal(64, 512), distinct(64, 7, 7, 512), normal(64, 512)),
+         settle=_pooled_whole),
+]  # fmt: skip

@@ -63,6 +63,14 @@ CASES = [
          {"axis": (0, 2), "keepdims": True}, grad=False),
     Case("max_dx", "none", (normal(0), normal(0, 3), normal(0)), {"axis": 1}, grad=False),
 ]  # fmt: skip
+
+
+def _largest(inputs, attrs):
+    """y holds the maxima of x."""
+    dy, x, _ = inputs
+    return [dy, x, x.max(axis=attrs["axis"])]
+
+
 SPEED = [
     Case("sum", "all-64KB", (normal(16, 1024),), {}, terms(1 << 14)),
     Case("sum", "all-64MB", (normal(4096, 4096),), {}, terms(1 << 24)),
@@ -72,5 +80,8 @@ SPEED = [
     Case("sum", "columns-4MB", (normal(1024, 1024),), {"axis": 0}, terms(1024)),
     Case("sum", "channels", (normal(64, 26, 26, 32),), {"axis": (0, 1, 2)}, terms(64 * 26 * 26)),
     Case("max", "rows-4MB", (normal(1024, 1024),), {"axis": 1}),
+    Case("min", "rows-4MB", (normal(1024, 1024),), {"axis": 1}),
+    Case("max_dx", "rows-4MB", (normal(1024), normal(1024, 1024), normal(1024)), {"axis": 1}, settle=_largest),
     Case("argmax", "logits", (normal(1024, 10),), {"axis": 1}),
+    Case("argmin", "rows-4MB", (normal(1024, 1024),), {"axis": 1}),
 ]

@@ -63,5 +63,6 @@ SPEED = [
     Case("softmax", "digits", (normal(1024, 10),), {"axis": -1}, _softmax),
     Case("softmax", "words", (normal(64, 10000),), {"axis": -1}, _softmax),
     Case("log_softmax", "words", (normal(64, 10000),), {"axis": -1}, _log_softmax),
+    Case("log_softmax_dx", "words", (normal(64, 10000), uniform(64, 10000, low=-12.0, high=-8.0)), {"axis": -1}, _dx),
     Case("softmax_dx", "words", (normal(64, 10000), uniform(64, 10000)), {"axis": -1}, _dx),
 ]
