@@ -1,4 +1,4 @@
-"""A bench in parts: what --resume keeps, refuses and joins; --minutes; the sentinel's warm-up; a panel for every family."""
+"""A bench in parts: what --resume keeps, refuses and joins; --minutes; the sentinel's warm-up."""
 
 import json
 import signal
@@ -10,10 +10,7 @@ import pytest
 
 import quernel as qn
 from quernel.bench import contestants, parts, roof
-from quernel.bench.families import family
-from quernel.bench.picture import PANELS
 from quernel.bench.run import Run, choose_cases
-from quernel.testing.cases import speed_cases
 
 
 def _row(op, case, threads, median=1.0):
@@ -130,8 +127,3 @@ def test_the_sentinel_is_warm_before_it_counts():
     seen = []
     one = contestants.Contestant("one", lambda n: seen.append(n) or 1e-6 * n, calls=7, warm=5, once=1e-6)
     assert one.sample() == pytest.approx(1e-6) and seen == [5, 7]
-
-
-def test_every_family_has_a_panel():
-    shown = {name for names, _ in PANELS for name in names}
-    assert {family(case) for case in speed_cases()} <= shown

@@ -40,7 +40,7 @@ def place(axes, labels, points, texts=()):
         far = math.hypot(cx - px, cy - py) > 14 + width / 2
         axes.annotate(
             text, (x, y), at, fontsize=SIZE, color=np.asarray(color) * 0.75, ha="center", va="center", zorder=4,
-            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2}
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.5, "alpha": 0.8, "shrinkA": 0, "shrinkB": 2}
             if far or abs(cy - py) > 12 else None,
         )  # fmt: skip
 

@@ -3,10 +3,12 @@
 import io
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
+from .. import kernels
 from .families import arithmetic
 from .labels import place
 
@@ -24,12 +26,15 @@ PANELS = [
     (("optimizers",), 1),
     (("softmax and losses",), 2),
     (("norms", "sums"), 1),
-    (("elementwise",), 2),
-    (("random", "moves"), 1),
+    (("elementwise",), 3),
+    (("random",), 1),
+    (("moves",), 2),
 ]
 WIDTH, HEIGHT = 8.4, 6.0  # inches of one column and row
 COLORS = matplotlib.colormaps["tab10"].colors
 MARKERS = "os^Dv"
+SHIFT = {"xytext": (4, 0), "textcoords": "offset points"}  # of a limit's text from the panel's edge
+APART = 8  # pixels between points that have the same place
 
 
 def short(row):
@@ -74,7 +79,7 @@ def draw(run):
         0.035,
         1 - 0.5 / (HEIGHT * len(lines) + 0.8),
         f"quernel {machine['quernel']} on {machine['processor']}, {machine['date'][:10]}: every case beside its roof, "
-        "measured in the same rounds (grey dash); labels at the largest thread count",
+        "measured in the same rounds (grey dash); labels at the largest thread count; points in one place are spread sideways",
         fontsize=16,
     )
     return figure
@@ -109,17 +114,23 @@ def _panel(axes, run, families, rows):
         y, unit = (row["gflops"], row["flops"]) if products else (row["gbs"], row["bytes"])
         if y <= 0 or x <= 0:
             continue
-        color = COLORS[hues.index(_hue(row, families)) % len(COLORS)]
-        marker = MARKERS[(threads.index(row["threads"]) + len(threads) * isas.index(row["isa"])) % len(MARKERS)]
-        axes.plot(x, y, marker, color=color, markersize=5, markeredgewidth=0, zorder=3)
-        if row["roof"]:
-            limit = unit / row["roof"]["seconds"] / 1e9
-            axes.plot(x, limit, "_", color="0.45", markersize=7, markeredgewidth=1.0, zorder=2)
-            axes.plot([x, x], [y, limit], color="0.85", linewidth=0.6, zorder=1)
-        points.append((row, x, y, color))
+        points.append((row, x, y, unit / row["roof"]["seconds"] / 1e9 if row["roof"] else y))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.margins(0.09, 0.1)
+    axes.update_datalim([(x, value) for _, x, y, limit in points for value in (y, limit)])
+    axes.autoscale_view()
+    texts = _roof_lines(axes, run, products, isas, threads)
+    points = _spread(axes, points)
+    for row, x, y, limit in points:
+        color = COLORS[hues.index(_hue(row, families)) % len(COLORS)]
+        marker = MARKERS[(threads.index(row["threads"]) + len(threads) * isas.index(row["isa"])) % len(MARKERS)]
+        axes.plot(x, y, marker, color=color, markersize=5, markeredgewidth=0, zorder=3, scalex=False, scaley=False)
+        if row["roof"]:
+            axes.plot(
+                x, limit, "_", color="0.45", markersize=7, markeredgewidth=1.0, zorder=2, scalex=False, scaley=False
+            )
+            axes.plot([x, x], [y, limit], color="0.85", linewidth=0.6, zorder=1, scalex=False, scaley=False)
     axes.grid(alpha=0.25, which="major")
     for axis, written in ((axes.xaxis, "{:g}".format if products else _bytes), (axes.yaxis, "{:g}".format)):
         low, high = axis.get_view_interval()
@@ -131,14 +142,27 @@ def _panel(axes, run, families, rows):
     axes.set_title(", ".join(families), fontsize=12, loc="left")
     axes.set_xlabel("floating-point operations for each byte" if products else "bytes of the arrays")
     axes.set_ylabel("GFLOP/s" if products else "GB/s")
-    written = _roof_lines(axes, run, products, isas, threads)
     handles = [axes.plot([], [], "o", color=COLORS[i % len(COLORS)], label=h)[0] for i, h in enumerate(hues)]
     for i, (isa, t) in enumerate((i, t) for i in isas for t in threads):
         label = f"{isa}, {t} thread{'s' * (t > 1)}"
         handles.append(axes.plot([], [], MARKERS[i % len(MARKERS)], color="0.3", label=label)[0])
     axes.legend(handles=handles, fontsize=7, loc="lower right", ncols=2, framealpha=0.7)
     named = [p for p in points if p[0]["threads"] == threads[-1] and p[0]["isa"] == isas[0]]
-    place(axes, [(x, y, short(row), color) for row, x, y, color in named], [(x, y) for _, x, y, _ in points], written)
+    labels = [(x, y, short(row), COLORS[hues.index(_hue(row, families)) % len(COLORS)]) for row, x, y, _ in named]
+    place(axes, labels, [(x, y) for _, x, y, _ in points], texts)
+
+
+def _spread(axes, points):
+    """The points, those that would cover another moved sideways by a marker's width or more."""
+    taken, spread = [], []
+    for row, x, y, limit in sorted(points, key=lambda p: p[2]):
+        px, py = axes.transData.transform((x, y))
+        steps = (0, *(side * n for n in range(1, 9) for side in (1, -1)))
+        free = (s for s in steps if all(abs(px + s * APART - a) >= APART or abs(py - b) >= APART for a, b in taken))
+        place_x = px + next(free, 0) * APART
+        taken.append((place_x, py))
+        spread.append((row, axes.transData.inverted().transform((place_x, py))[0], y, limit))
+    return spread
 
 
 def _bytes(n):
@@ -150,13 +174,15 @@ def _bytes(n):
 
 
 def _hue(row, families):
-    """What the colour of a point says: the family, or within one family the op's direction or layout."""
+    """What the colour of a point says: the family, or within one family the op's direction, layout or room."""
     if families[0].startswith(("conv", "depthwise", "dense")):
         return row["op"].rpartition("_")[2]
     if len(families) > 1:
         return row["family"]
     if row["op"] == "gemm":
         return row["case"].partition("-")[0][-2:]
+    if row["family"] == "elementwise":
+        return getattr(kernels, row["op"]).module
     return "dx" if row["op"].endswith("_dx") else "forward"
 
 
@@ -166,7 +192,8 @@ def _roof_lines(axes, run, products, isas, threads):
     low, high = axes.get_xlim()
     bottom, top = axes.get_ylim()
     ceiling = 2 * top  # a limit far above every point would only squeeze them
-    for limit in run["roofs"]:
+    above = np.inf
+    for limit in sorted(run["roofs"], key=lambda r: -r["rate"]):
         if limit["isa"] != isas[0] or limit["threads"] != threads[-1]:
             continue
         label = f"{limit['probe']} {limit['in']} {limit['rate']:.3g} {limit['unit']}"
@@ -174,15 +201,19 @@ def _roof_lines(axes, run, products, isas, threads):
         if products and limit["probe"] == "fma" and limit["rate"] < ceiling:
             top = max(top, limit["rate"] * 1.15)
             axes.axhline(limit["rate"], **style)
-            texts.append(axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom"))
+            texts.append(axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom", **SHIFT))
         elif products and limit["probe"] == "read":
             axes.plot([low, high], [low * limit["rate"], high * limit["rate"]], **style)
             at = min(max(low * 1.02, bottom * 1.2 / limit["rate"]), high)
             texts.append(axes.annotate(label, (at, at * limit["rate"]), fontsize=7, color="0.4", va="bottom"))
         elif not products and limit["unit"] == "GB/s" and bottom < limit["rate"] < ceiling:
-            top = max(top, limit["rate"] * 1.1)
+            top = max(top, limit["rate"] * 1.3)
             axes.axhline(limit["rate"], **style)
-            texts.append(axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom"))
+            side = (
+                "top" if above < limit["rate"] * (top / bottom) ** 0.04 else "bottom"
+            )  # its text would cover the last one
+            above = limit["rate"]
+            texts.append(axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va=side, **SHIFT))
     axes.set_xlim(low, high)
     axes.set_ylim(bottom, top)
     return texts
