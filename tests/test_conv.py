@@ -173,6 +173,7 @@ def test_few_channels_have_the_bits_of_many(engine, sizes, kernel, o, strides, d
     [
         ((1, 101, 100, 2), (31, 31), 1, 1),  # sums of 20 blocks of terms do not fit the room for a wave of them
         ((3, 28, 27, 40), (3, 3), 1, 1),
+        ((2, 11, 18, 75), (3, 3), 1, 1),  # positions share what they read, in whole vectors and the tail
         ((2, 30, 33, 70), (4, 5), 2, 1),
         ((2, 9, 33, 3), (2, 3), 1, 3),
     ],
@@ -248,3 +249,19 @@ def test_keras_ops_names():
     assert qn.ops.conv(X, np.ones((3, 3, 2, 6), "float32")).shape == (2, 3, 3, 6)
     assert qn.ops.depthwise_conv(X, W).shape == (2, 3, 3, 24)
     assert qn.ops.separable_conv(X, W, np.ones((1, 1, 24, 3), "float32")).shape == (2, 3, 3, 3)
+
+
+def test_large_depthwise_results_past_the_caches():
+    """From 16 MB on results are streamed, where whole lines are written; an image alone is below, as is an unaligned one."""
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((2, 190, 191, 64), dtype="float32")
+    w = rng.standard_normal((3, 3, 64, 1), dtype="float32")
+    y = K.depthwise_conv_forward(x, w, padding="same")
+    dx = K.depthwise_conv_dx(x, w, input_shape=x.shape, padding="same")
+    assert y.nbytes >= 16 << 20 and y.ctypes.data % 64 == 0
+    apart = np.zeros(y.size + 1, "float32")[1:].reshape(y.shape)
+    assert_same_bits(K.depthwise_conv_forward(x, w, padding="same", out=apart), y)
+    for i in (0, 1):
+        assert_same_bits(K.depthwise_conv_forward(x[i : i + 1], w, padding="same"), y[i : i + 1])
+        alone = K.depthwise_conv_dx(x[i : i + 1], w, input_shape=(1, *x.shape[1:]), padding="same")
+        assert_same_bits(alone, dx[i : i + 1])

@@ -89,6 +89,32 @@ def test_mod_is_exact_far_out(engine):
     assert_same_bits(qn.kernels.mod(a, b), want)
 
 
+def test_mod_is_exact_everywhere(engine):
+    """Quotients of all sizes, whole ones and their neighbours, rests near the smallest numbers, infinities and NaN."""
+    rng = np.random.default_rng(7)
+    odd = f32(0.0, -0.0, 1, -1, INF, -INF, NAN, 3e38, -3e38, 2e-38, -3e-38, 1e-30, 0.7)
+    a, b = [rng.standard_normal(3000) * 10.0 ** rng.uniform(-9, 9, 3000)], [rng.standard_normal(3000)]
+    whole = rng.standard_normal(3000).astype("float32")  # times a whole number, and the floats on both sides
+    product = (whole.astype("float64") * rng.integers(-(2**23), 2**23, 3000)).astype("float32")
+    a += [product, np.nextafter(product, f32(INF)), np.nextafter(product, f32(-INF)), rng.choice(odd, 3000)]
+    b += [whole, whole, whole, rng.choice(odd, 3000)]
+    a.append((1 + rng.integers(0, 2**23, 3000) * 2.0**-23) * 2.0 ** -rng.integers(18, 60, 3000))  # y - x is rounded
+    b.append(-(1 + rng.integers(0, 8, 3000) * 2.0**-23))
+    a, b = np.concatenate(a).astype("float32"), np.concatenate(b).astype("float32")
+    with np.errstate(all="ignore"):
+        x, y = a.astype("float64"), b.astype("float64")
+        want = np.where(np.isinf(x) | (y == 0), NAN, np.fmod(np.abs(x), np.abs(y)))
+        nothing = want == 0
+        want = np.where(x < 0, -want, want)
+        want = np.where((x < 0) != (y < 0), want + y, want)
+        want = np.where(nothing, np.where(y < 0, -0.0, 0.0), want).astype("float32")
+    normal = (want == 0) | ~(np.abs(want) < 1.2e-38)
+    assert normal.mean() > 0.99
+    got = qn.kernels.mod(a, b)
+    assert np.array_equal(got[normal], want[normal], equal_nan=True)
+    assert_same_bits(np.signbit(got[normal & ~np.isnan(want)]), np.signbit(want[normal & ~np.isnan(want)]))
+
+
 def test_casts(engine):
     x = f32(1.9, -1.9, 0.0, -0.0, 2e9)
     assert qn.kernels.cast(x, dtype="int32").tolist() == [1, -1, 0, 0, 2_000_000_000]

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int TAPS = 3;                  // of a row of the kernel, and rows: 9 taps share a load of dy
 constexpr int WIDTH = VL == 16 ? 2 : 1;  // vectors of channels: 18 chains of 32 registers, 9 of 16
+constexpr int POSITIONS = 4;             // whose taps share what they read, where they can: 8 more registers, 4 of 16
 constexpr int64_t SLICE = 64;            // channels of a piece of work
 constexpr int64_t MOST_SUMS = 4 << 20;   // bytes of sums in a wave
 
@@ -42,7 +43,9 @@ struct Job {
 
 enum Kind { STRIDED, PART, WHOLE };  // one vector of channels with strides, one with a tail, WIDTH full ones
 
-template <int H, int W, Kind KIND>
+// SHARED: the taps along the row are one position apart, so what one position reads second the next reads first: 0.61
+// loads for an FMA instead of 1.1.
+template <int H, int W, Kind KIND, bool SHARED>
 void rows(const Job& job) {
     constexpr int V = KIND == WHOLE ? WIDTH : 1;
     const Axis* const a = job.s.v.axis;
@@ -75,14 +78,47 @@ void rows(const Job& job) {
     const float* x0 = job.x + i * step;
     const float* x1 = x0 + (H > 1 ? down : 0);
     const float* x2 = x0 + (H > 2 ? 2 * down : 0);
+    const auto fetch = [&](const float* d_, const float* x_, int v) __attribute__((always_inline)) {
+        __builtin_prefetch(d_ + dy_ahead + v * VL, 0, 2);
+        __builtin_prefetch(x_ + ahead + v * VL, 0, 2);
+    };
+    const auto together = [&](int64_t end) __attribute__((always_inline)) {  // of positions that meet all taps
+        for (; i + POSITIONS <= end; i += POSITIONS) {
+            vf dv[POSITIONS][V];
+#pragma GCC unroll 4
+            for (int p = 0; p < POSITIONS; ++p, d += dy_step)
+#pragma GCC unroll 2
+                for (int v = 0; v < V; ++v) {
+                    dv[p][v] = load(d, 1, v);
+                    fetch(d, (H > 2 ? x2 : H > 1 ? x1 : x0) + p * step, v);
+                }
+#pragma GCC unroll 6
+            for (int j = 0; j < POSITIONS + W - 1; ++j) {
+#pragma GCC unroll 3
+                for (int h = 0; h < H; ++h)
+#pragma GCC unroll 2
+                    for (int v = 0; v < V; ++v) {
+                        const vf x = held(load(h == 0 ? x0 : h == 1 ? x1 : x2, 1, v));
+#pragma GCC unroll 3
+                        for (int w = 0; w < W; ++w)
+                            if (j >= w && j - w < POSITIONS) acc[h][w][v] = fma(x, dv[j - w][v], acc[h][w][v]);
+                    }
+                x0 += step;
+                if constexpr (H > 1) x1 += step;
+                if constexpr (H > 2) x2 += step;
+            }
+            x0 -= (W - 1) * step;
+            if constexpr (H > 1) x1 -= (W - 1) * step;
+            if constexpr (H > 2) x2 -= (W - 1) * step;
+        }
+    };
     const auto terms = [&](int64_t end, auto some) __attribute__((always_inline)) {
         for (; i < end; ++i) {
             vf dv[V];
 #pragma GCC unroll 2
             for (int v = 0; v < V; ++v) {
                 dv[v] = load(d, job.s.dy.c, v);
-                __builtin_prefetch(d + dy_ahead + v * VL, 0, 2);
-                __builtin_prefetch((H > 2 ? x2 : H > 1 ? x1 : x0) + ahead + v * VL, 0, 2);
+                fetch(d, H > 2 ? x2 : H > 1 ? x1 : x0, v);
             }
 #pragma GCC unroll 3
             for (int h = 0; h < H; ++h)
@@ -105,6 +141,7 @@ void rows(const Job& job) {
         if (job.range[w].end < all.end) all.end = job.range[w].end;
     }
     terms(all.begin < job.end ? all.begin : job.end, Some<true>{});
+    if constexpr (SHARED) together(all.end < job.end ? all.end : job.end);
     terms(all.end < job.end ? all.end : job.end, Some<false>{});
     terms(job.end, Some<true>{});
     each([&](int h, int w, int v)
@@ -113,12 +150,13 @@ void rows(const Job& job) {
 
 using Run = void (*)(const Job&);
 struct Runs {
-    Run run[WHOLE + 1][TAPS + 1][TAPS + 1];
+    Run run[WHOLE + 1][2][TAPS + 1][TAPS + 1];
 };
 template <Kind KIND, int H, int W>
 constexpr void fill(Runs& r) {
     if constexpr (W > 0) {
-        r.run[KIND][H][W] = rows<H, W, KIND>;
+        r.run[KIND][false][H][W] = rows<H, W, KIND, false>;
+        r.run[KIND][true][H][W] = rows < H, W, KIND, KIND == WHOLE && W == TAPS > ;
         fill<KIND, H, W - 1>(r);
     } else if constexpr (H > 1) {
         fill<KIND, H - 1, TAPS>(r);
@@ -138,6 +176,7 @@ void add_row(const Weights& s, int64_t n, int64_t z, int64_t y, int64_t begin, i
              int64_t width, float* sums) {
     const Axis* const a = s.v.axis;
     const bool unit = (s.x.c == 1 && s.dy.c == 1) || s.v.c == 1;
+    const bool shared = a[2].stride == 1 && a[2].dilation == 1;
     const float* const x = s.x.data + n * s.x.n + c * s.x.c + (z * a[0].stride - a[0].low) * s.x.at[0] +
                            (y * a[1].stride - a[1].low) * s.x.at[1] - a[2].low * s.x.at[2];
     const float* const dy = s.dy.data + n * s.dy.n + z * s.dy.at[0] + y * s.dy.at[1] + m * s.dy_m + c * s.dy.c;
@@ -174,7 +213,7 @@ void add_row(const Weights& s, int64_t n, int64_t z, int64_t y, int64_t begin, i
                     Job part = job;
                     part.x += j * s.x.c, part.dy += j * s.dy.c, part.sums += j;
                     part.lanes = left < VL ? (int)left : VL;
-                    RUNS.run[kind][high][wide](part);
+                    RUNS.run[kind][shared][high][wide](part);
                     j += kind == WHOLE ? WIDTH * VL : VL;
                 }
             }

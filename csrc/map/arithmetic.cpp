@@ -79,7 +79,7 @@ inline double floor_of(double q) {
 }
 inline float floor_quotient(float a, float b) { return (float)floor_of((double)a / (double)b); }
 
-inline float float_modulo(float x, float y) {
+inline float modulo_of(float x, float y) {
     constexpr double STEP = 268435456.0;  // 2^28: quotients stay so short that every product is exact
     double r = x < 0 ? -(double)x : (double)x;
     const double b = y < 0 ? -(double)y : (double)y;
@@ -95,6 +95,34 @@ inline float float_modulo(float x, float y) {
     if (r == 0) return y < 0 ? -0.0f : 0.0f;
     if (x < 0) r = -r;
     return (float)((x < 0) != (y < 0) ? r + (double)y : r);
+}
+
+// The same where a quotient q = |x| / |y| is short: rounded, it is the whole one or that plus 1, so |x| - q |y| is the
+// rest or that less |y|, a multiple of |y|'s last place and at most |y|: no rounding. Left to modulo_of: quotients from
+// 2^22 on, divisors whose rests may be subnormal, infinite ones and none; an |x| so far below |y| that y - |x| is
+// rounded twice there.
+QUERNEL_INLINE vf float_modulo(vf x, vf y) {
+    const vf a = vabs(x), b = vabs(y), q = to_float(to_int(div(a, b)));
+    const vf over = mul_rest(q, b, a);
+    vf r = sub(select(gt(over, zero()), b, zero()), over);
+    const vi sign = sign_of(y);
+    const vm opposite = lt(floats(xori(bits(x), sign)), zero());  // both signs count as |y|'s
+    r = with_sign(select(m_and(opposite, gt(r, zero())), sub(b, r), r), sign);
+    const vm short_quotient = m_and(lt(a, mul(b, set1(4194304.0f))), m_and(gt(b, set1(1e-30f)), lt(b, set1(1e30f))));
+    const vm near = m_or(m_not(opposite), ge(a, mul(b, set1(0x1p-27f))));
+    const vm rest = m_not(m_and(short_quotient, near));
+    if (any(rest)) {
+        float xs[VL], ys[VL], rs[VL];
+        storeu(xs, x);
+        storeu(ys, y);
+        storeu(rs, r);
+        for (unsigned lanes = m_bits(rest); lanes; lanes &= lanes - 1) {
+            const int i = __builtin_ctz(lanes);
+            rs[i] = modulo_of(xs[i], ys[i]);
+        }
+        r = loadu(rs);
+    }
+    return r;
 }
 
 using U8 = uint8_t;
@@ -120,11 +148,11 @@ constexpr MapOp FLOOR_DIVIDE = {2,
                                 60,
                                 {each2<float, float, floor_quotient>, nullptr, each2<I4, I4, quotient>,
                                  each2<I8, I8, quotient>, each2<U8, U8, quotient>, nullptr}};
-constexpr MapOp MOD = {2,
-                       SAME,
-                       100,
-                       {each2<float, float, float_modulo>, nullptr, each2<I4, I4, modulo>, each2<I8, I8, modulo>,
-                        each2<U8, U8, modulo>, nullptr}};
+constexpr MapOp MOD = {
+    2,
+    SAME,
+    30,
+    {row2<float_modulo>, nullptr, each2<I4, I4, modulo>, each2<I8, I8, modulo>, each2<U8, U8, modulo>, nullptr}};
 constexpr MapOp POWER = {2, SAME, 80, {row2<vpow>}};
 constexpr MapOp MAXIMUM = {
     2,
