@@ -29,10 +29,14 @@ def encode(text):
 
 
 def standard_library(files):
-    """(text to train on, held-out text), as numbers: every tenth file is held out."""
+    """(text to train on, held-out text), as numbers: every tenth file is held out, of fewer files the last."""
     paths = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[:files]
+    if len(paths) < 2:
+        raise SystemExit(
+            f"a text to train on and another to test take two files, there are {len(paths)}: give more --files"
+        )
     texts = [encode(path.read_text(encoding="utf-8", errors="replace")) for path in paths]
-    held_out = texts[9::10] or texts[-1:]
+    held_out = texts[9::10] or [texts.pop()]
     return np.concatenate([t for i, t in enumerate(texts) if i % 10 != 9]), np.concatenate(held_out)
 
 
@@ -102,6 +106,8 @@ def main(arguments=None):
     parser.add_argument("--length", type=int, default=400, help="characters to write at the end")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    if not options.temperature > 0:
+        parser.error(f"--temperature: expected a number above 0, received {options.temperature}")
 
     qn.utils.set_random_seed(options.seed)
     text, held_out = standard_library(options.files)

@@ -50,6 +50,8 @@ def words_of(path):
 def standard_library(vocabulary, files=None):
     """(words to train on, held-out words, the list of words): numbers; every tenth file is held out."""
     texts = [words_of(path) for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[:files]]
+    if len(texts) < 10:
+        raise SystemExit(f"every tenth file is held out, there are {len(texts)}: give at least 10 --files")
     counts = Counter(word for i, text in enumerate(texts) if i % 10 != 9 for word in text)
     names = [OTHER] + [word for word, _ in counts.most_common(vocabulary - 1)]
     numbers = {word: i for i, word in enumerate(names)}
@@ -100,6 +102,8 @@ def main(arguments=None):
     parser.add_argument("--count", type=int, default=60, help="words to write at the end")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    if not options.temperature > 0:
+        parser.error(f"--temperature: expected a number above 0, received {options.temperature}")
 
     qn.utils.set_random_seed(options.seed)
     text, held_out, names = standard_library(options.vocabulary, options.files)
@@ -137,7 +141,8 @@ def main(arguments=None):
             losses.append(loss)
         return math.exp(np.mean([float(loss) for loss in losses]))
 
-    print(f"before training: perplexity {perplexity():.0f} on held-out files")
+    held = perplexity()
+    print(f"before training: perplexity {held:.0f} on held-out files")
     for number in range(options.passes):
         state, losses, seconds = qn.ops.zeros((options.batch, options.units)), [], []
         bar = tqdm(train, desc=f"pass {number + 1}", unit="step")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
 
 
@@ -38,9 +39,28 @@ def test_char_lm(capsys):
     assert len(text.split("temperature 0.7:\n\n")[1]) > 30
 
 
-def test_char_lm_refuses_a_text_that_is_too_short():
+def test_language_models_refuse_what_leaves_nothing_to_train_or_test_on(capsys):
+    characters, words = load("char_lm"), load("gru_lm")
     with pytest.raises(SystemExit, match="the text has 10 characters, a batch takes 11"):
-        load("char_lm").streams(np.zeros(10, "uint8"), 2, 5)
+        characters.streams(np.zeros(10, "uint8"), 2, 5)
+    with pytest.raises(SystemExit, match="take two files, there are 1"):
+        characters.main(["--files", "1"])
+    with pytest.raises(SystemExit, match="every tenth file is held out, there are 9"):
+        words.main(["--files", "9"])
+    for example in (characters, words):
+        with pytest.raises(SystemExit):
+            example.main(["--temperature", "0"])
+        assert "--temperature: expected a number above 0, received 0.0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("files, held_out", [(3, 1), (10, 1), (21, 2)])
+def test_char_lm_tests_on_files_that_it_does_not_train_on(files, held_out, monkeypatch, tmp_path):
+    for i in range(files):
+        (tmp_path / f"{i:02}.py").write_text(ALPHABET[i] * (i + 1))
+    example = load("char_lm")
+    monkeypatch.setattr(example.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    train, test = (set(part.tolist()) for part in example.standard_library(files))
+    assert not train & test and len(test) == held_out and len(train) == files - held_out
 
 
 def test_forecast(capsys):
