@@ -144,6 +144,19 @@ def test_to_categorical():
         qn.utils.to_categorical([2], 2)
 
 
+def test_identity():
+    for shape in ((1, 1), (3, 3), (3, 7), (7, 3), (2, 9), (0, 3), (3, 0)):
+        for dtype in ("float32", "float64"):
+            found = qn.initializers.Identity(2.5)(shape, dtype).numpy()
+            assert found.dtype == dtype
+            np.testing.assert_array_equal(found, 2.5 * np.eye(*shape))
+    one = qn.initializers.get(qn.initializers.serialize(qn.initializers.get("identity")))
+    assert type(one) is qn.initializers.Identity and one.get_config() == {"gain": 1.0}
+    for bad in ((3,), (2, 2, 2)):
+        with pytest.raises(ValueError, match="Identity: expected a shape of two axes"):
+            one(bad)
+
+
 def test_orthogonal():
     """Orthonormal rows or columns, up to rounding, for any shape; every such matrix equally likely."""
     for shape in ((1, 1), (3, 7), (7, 3), (40, 40), (2, 3, 4), (0, 3), (5, 0)):

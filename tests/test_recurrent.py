@@ -137,6 +137,29 @@ def test_the_cell_forgets_its_dropout_masks_after_a_call():
         assert layer.cell(normal(1, F), one, training=True)[0].shape == (1, U)
 
 
+def test_the_layer_takes_no_dropout_masks_that_the_cell_holds():
+    """Those of calls of the cell itself, with as many rows, stay in the cell until the layer begins."""
+    for name, more in KINDS:
+        layer, states = getattr(L, name)(U, dropout=0.5, seed=1, return_sequences=True, **more), states_of(name)
+        layer.build((N, T, F))
+        x = normal(N, 1, F)
+        for one in (layer, L.RNN(layer.cell, return_sequences=True)):
+            held = layer.cell.get_dropout_mask(qn.ones((N, F))).numpy()
+            y = one(x, initial_state=states, training=True).numpy()[:, 0]
+            assert np.abs(y - layer.cell(x[:, 0] * held, states)[0].numpy()).max() > 1e-3
+
+
+@pytest.mark.parametrize(("name", "more"), KINDS, ids=NAMES)
+def test_first_states_of_other_types(name, more):
+    layer, x = layer_with_weights(name, **more), normal(N, T, F)
+    for one in (layer, L.RNN(layer.cell)):
+        y = one(x, initial_state=[2 * np.ones_like(s) for s in states_of(name)])
+        for kind in ("int32", "int64", "uint8", "float64"):
+            assert_same_bits(one(x, initial_state=[2 * np.ones(s.shape, kind) for s in states_of(name)]), y)
+        given = [2 * np.ones((U, 3 * N), "float32").T[::-3] for _ in states_of(name)]
+        assert_same_bits(one(x, initial_state=tuple(given)), y)
+
+
 def test_first_states_of_a_subclass():
     class Begun(L.GRU):
         def get_initial_state(self, batch_size):
@@ -174,6 +197,25 @@ def test_weights():
     layer = L.LSTM(U, bias_initializer=qn.initializers.Constant(0.5))
     layer.build((None, None, F))
     np.testing.assert_array_equal(layer.get_weights()[2], np.where(expected, 1, 0.5))
+
+
+def test_a_relu_that_begins_as_a_sum():
+    """The recurrent kernel of Le, Jaitly and Hinton: at first the state sums up what relu leaves."""
+    layer = L.SimpleRNN(U, activation="relu", kernel_initializer="ones", recurrent_initializer="identity")
+    x = np.random.default_rng(0).integers(0, 5, (N, T, F)).astype("float32")
+    np.testing.assert_array_equal(layer(x).numpy(), np.repeat(x.sum((1, 2))[:, None], U, axis=1))
+
+
+def test_masks_of_numbers():
+    """As in Keras what is not 0 counts; the mask may lie in memory in any way."""
+    x = normal(N, T, F)
+    for name, more in KINDS:
+        layer = layer_with_weights(name, return_sequences=True, **more)
+        y = layer(x, mask=MASK)
+        for kind in ("int32", "uint8", "int64", "float32"):
+            assert_same_bits(layer(x, mask=3 * MASK.astype(kind)), y)
+        assert_same_bits(layer(x, mask=np.repeat(MASK[:, ::-1], 2, axis=1)[:, ::-2]), y)
+        assert_same_bits(layer(x[:, ::-1][:, ::-1], mask=np.asfortranarray(MASK)), y)
 
 
 EVERY = [

@@ -397,6 +397,37 @@ def test_states_of_a_functional_model():
     assert qn.Model(source, numeric)(a[:1]).shape == (1, U)
 
 
+def test_a_model_that_asks_for_its_first_states():
+    """A subclass in the way of the tutorials: states from get_initial_state(ops.shape(x)[0]), handed on between calls."""
+
+    class Words(qn.Model):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.dense = L.Embedding(9, 4), L.Dense(9)
+            self.gru = L.GRU(U, return_sequences=True, return_state=True)
+
+        def call(self, inputs, states=None, return_state=False):
+            x = self.embedding(inputs)
+            if states is None:
+                states = self.gru.get_initial_state(qn.ops.shape(x)[0])
+            x, states = self.gru(x, initial_state=states)
+            return (self.dense(x), states) if return_state else self.dense(x)
+
+    ids = np.random.default_rng(0).integers(0, 9, (8, 7))
+    weights = []
+    for eagerly in (False, True):
+        qn.utils.set_random_seed(1)
+        model = Words()
+        model.compile("adam", qn.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=eagerly)
+        model.fit(ids[:, :-1], ids[:, 1:], batch_size=4, epochs=3, verbose=0)
+        weights.append(model.get_weights())
+    for a, b in zip(*weights):
+        assert_same_bits(a, b)
+    first, state = model(ids[:, :3], return_state=True)
+    second = model(ids[:, 3:], states=state)
+    assert_same_bits(np.concatenate([first, second], axis=1), model(ids))
+
+
 def test_files(tmp_path):
     def make():
         return qn.Sequential([

@@ -2,6 +2,7 @@
 
 from ..identifiers import Family as _Family
 from .constant import Constant as Constant
+from .constant import Identity as Identity
 from .constant import Ones as Ones
 from .constant import Zeros as Zeros
 from .initializer import Initializer as Initializer
@@ -19,7 +20,7 @@ from .random import VarianceScaling as VarianceScaling
 
 _family = _Family(
     "initializer",
-    [Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Ones, Orthogonal,
+    [Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, Identity, LecunNormal, LecunUniform, Ones, Orthogonal,
      RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros],
     {"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros},
 )  # fmt: skip

@@ -18,6 +18,17 @@ def operand(value, name="value"):
     return value if is_symbolic(value) else as_tensor(value, name)
 
 
+def shape(x):
+    """The shape as a tuple of ints, with None where an axis of a KerasTensor is open.
+
+    Example:
+        >>> import quernel as qn
+        >>> qn.ops.shape([[1.0, 2.0, 3.0]])
+        (1, 3)
+    """
+    return tuple(operand(x).shape)
+
+
 def apply(kernel, inputs, attrs):
     """Runs `kernel` on `inputs` (Tensors, Variables, arrays, None; lists where variadic): a Tensor, or a tuple."""
     tensors = []
