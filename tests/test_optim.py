@@ -98,6 +98,27 @@ def test_a_nan_gradient_reaches_the_weight(engine):
         assert np.flatnonzero(np.isnan(w)).tolist() == [37]
 
 
+@pytest.mark.parametrize("order", ["sorted", "mixed", "with exceptions"])
+def test_the_root_of_the_squares_is_rounded_rightly(engine, order):
+    """Against NumPy's roots, over all exponents whose roots csrc/simd/root.hpp makes itself, and beyond."""
+    n = 1 << 18
+    rng = np.random.default_rng(0)
+    v = np.exp2(rng.uniform(-110, 110, n)).astype(F)
+    if order == "sorted":
+        v.sort()
+    if order == "with exceptions":
+        v[:: n // 256] = np.resize(np.array([0, np.inf, np.nan, 2**-120, 2**110], F), 256)
+    w, m, g, expected = np.zeros(n, F), np.ones(n, F), np.zeros(n, F), v.copy()
+    with np.errstate(all="ignore"):
+        expected += (g * g - expected) * F(1 - 0.5)
+        assert np.isfinite(expected).sum() > n - 256
+        alpha = F(np.sqrt(np.float64(1 - 0.5)) / (1 - 0.5))
+        root = np.sqrt(expected) + F(2**-70)
+        expected = -((m + (g - m) * F(1 - 0.5)) * alpha) / root
+    qn.kernels.adam_update([w], [g], [m], [v], F(1), np.int64(0), beta_1=0.5, beta_2=0.5, epsilon=2**-70)
+    assert_same_bits(w, F(0) + expected)
+
+
 def test_one_call_for_all_segments_equals_one_each(sharing):
     rng = np.random.default_rng(1)
     sizes = [1, 700, 0, 3, 5000, 16, 17]

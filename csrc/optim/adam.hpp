@@ -1,6 +1,7 @@
 // A step of Adam on contiguous elements: the formulas of adam.cpp, for whole variables and for rows of a table.
 #pragma once
 #include "optim/segments.hpp"
+#include "simd/root.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -43,7 +44,7 @@ QUERNEL_INLINE void adam_step(float* const* p, int64_t n, const AdamRates& r) {
         mean = add(mean, mul(sub(gradient, mean), take_m));
         square = add(square, mul(sub(mul(gradient, gradient), square), take_v));
         largest = amsgrad ? select(m_or(gt(square, largest), isnan(square)), square, largest) : square;
-        x = sub(x, div(mul(mean, alpha), add(sqrt(largest), epsilon)));
+        x = sub(x, div(mul(mean, alpha), add(quick_root(largest), epsilon)));
     };
     int64_t i = 0;
     for (; i + VL <= n; i += VL) {
