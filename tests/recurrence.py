@@ -1,6 +1,58 @@
-"""A recurrence in plain NumPy, float64, written from the formulas: what the tests of recurrent layers compare with."""
+"""What the tests of recurrent ops and layers share: a recurrence in plain NumPy, float64, written from the formulas; the
+same bits with any threads and instruction set; a recorded training step beside Python.
+"""
 
 import numpy as np
+
+import quernel as qn
+from quernel.testing import assert_same_bits, each_backend, each_isa
+
+
+def normal(seed, *shape, scale=1.0):
+    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype("float32")
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def same_bits_everywhere(run):
+    """run() gives the same arrays with 1, 2, 3 and 8 threads on all instruction sets with FMA; base has bits of its own."""
+    first = {}
+    for engine in each_isa() or each_backend()[:1]:
+        with engine:
+            for threads in (1, 2, 3, 8):
+                qn.backend.set_num_threads(threads)
+                found = run()
+                for got, want in zip(found, first.setdefault(engine.isa == "base", found)):
+                    assert_same_bits(got, want, f"{engine}, {threads} threads")
+
+
+def a_plan_gives_the_bits_of_python(monkeypatch, variables, forward, inputs):
+    """Five steps of descent on `forward(variables, *inputs)`, a loss: recorded and replayed, then from the start in
+    Python.
+    """
+    monkeypatch.setenv("QUERNEL_CHECK_PLAN", "1")
+    variables = [qn.Variable(value) for value in variables]
+    optimizer = qn.optimizers.SGD(0.1)
+
+    def train(*inputs):
+        with qn.GradientTape() as tape:
+            loss = forward(variables, *inputs)
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    start = [v.numpy() for v in variables]
+    step = qn.function(train)
+    losses = [float(step(*map(qn.constant, inputs))) for _ in range(5)]
+    replayed = [v.numpy() for v in variables]
+    for v, value in zip(variables, start):
+        v.assign(value)
+    assert losses == [float(train(*map(qn.constant, inputs))) for _ in range(5)]
+    assert losses[-1] < losses[0]
+    for got, v in zip(replayed, variables):
+        assert_same_bits(got, v.numpy())
+
 
 ACTIVATIONS = {
     "tanh": np.tanh,

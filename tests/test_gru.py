@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from recurrence import a_plan_gives_the_bits_of_python, normal, same_bits_everywhere, sigmoid
 
 import quernel as qn
 from quernel import kernels as k
@@ -11,14 +12,6 @@ from quernel.testing import assert_close, assert_same_bits, engines
 
 ENGINES = engines()
 AFTER = pytest.mark.parametrize("after", [True, False])
-
-
-def normal(seed, *shape, scale=1.0):
-    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype("float32")
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 @AFTER
@@ -123,19 +116,17 @@ def test_gates_past_the_caches_have_the_same_bits():
 @AFTER
 @pytest.mark.parametrize("n, t, units", [(1, 7, 200), (64, 5, 40), (5, 3, 300), (9, 4, 64), (200, 3, 370)])
 def test_bits_over_threads(n, t, units, after, sharing):
-    """Rows shared, units shared, more rows than a block: the same bits for any number of threads."""
+    """Rows shared, units shared, more rows than a block."""
     z, u, h = normal(0, n, t, 3 * units), normal(1, units, 3 * units, scale=0.1), normal(4, n, units)
     b = normal(5, 3 * units) if after else None
     mask = np.arange(t) < np.random.default_rng(2).integers(0, t + 1, (n, 1))
     dy = normal(3, n, t, units)
-    found = []
-    for threads in (1, 2, 3, 8):
-        qn.backend.set_num_threads(threads)
+
+    def run():
         out = k.gru_forward(z, u, b, h, mask, reset_after=after)
-        found.append((*out, *k.gru_dx(out[0], out[2], u, dy, None, b, h, mask, reset_after=after)))
-    for other in found[1:]:
-        for got, want in zip(other, found[0]):
-            assert_same_bits(got, want)
+        return *out, *k.gru_dx(out[0], out[2], u, dy, None, b, h, mask, reset_after=after)
+
+    same_bits_everywhere(run)
 
 
 def test_nan_stays_in_its_row():
@@ -213,30 +204,14 @@ def test_gradients_with_dropout():
 
 def test_a_plan_gives_the_bits_of_python(monkeypatch):
     """A recorded training step with mask, state and both outputs, replayed."""
-    monkeypatch.setenv("QUERNEL_CHECK_PLAN", "1")
-    shapes = [(3, 15), (5, 15), (15,), (15,)]
-    variables = [qn.Variable(normal(i, *s, scale=0.3)) for i, s in enumerate(shapes)]
-    optimizer = qn.optimizers.SGD(0.1)
+    variables = [normal(i, *s, scale=0.3) for i, s in enumerate([(3, 15), (5, 15), (15,), (15,)])]
 
-    def train(x, state, mask, target):
-        with qn.GradientTape() as tape:
-            y, h = qn.ops.gru(x, *variables, state, mask)
-            loss = qn.ops.mean(qn.ops.square(y - target)) + qn.ops.mean(h * h)
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
+    def forward(variables, x, first, mask, target):
+        y, h = qn.ops.gru(x, *variables, first, mask)
+        return qn.ops.mean(qn.ops.square(y - target)) + qn.ops.mean(h * h)
 
-    mask = np.arange(6) < np.array([[6], [2], [0], [4]])
-    inputs = normal(5, 4, 6, 3), normal(7, 4, 5), mask, normal(6, 4, 6, 5)
-    start = [v.numpy() for v in variables]
-    step = qn.function(train)
-    losses = [float(step(*map(qn.constant, inputs))) for _ in range(5)]
-    replayed = [v.numpy() for v in variables]
-    for v, value in zip(variables, start):
-        v.assign(value)
-    assert losses == [float(train(*map(qn.constant, inputs))) for _ in range(5)]
-    assert losses[-1] < losses[0]
-    for got, v in zip(replayed, variables):
-        assert_same_bits(got, v.numpy())
+    inputs = normal(5, 4, 6, 3), normal(7, 4, 5), np.arange(6) < np.array([[6], [2], [0], [4]]), normal(6, 4, 6, 5)
+    a_plan_gives_the_bits_of_python(monkeypatch, variables, forward, inputs)
 
 
 def by_torch(a, units):

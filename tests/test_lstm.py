@@ -4,20 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from recurrence import a_plan_gives_the_bits_of_python, normal, same_bits_everywhere, sigmoid
 
 import quernel as qn
 from quernel import kernels as k
 from quernel.testing import assert_close, assert_same_bits, engines
 
 ENGINES = engines()
-
-
-def normal(seed, *shape, scale=1.0):
-    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype("float32")
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
@@ -133,18 +126,16 @@ def test_what_goes_past_the_caches_has_the_same_bits():
 
 @pytest.mark.parametrize("n, t, units", [(1, 7, 200), (64, 5, 40), (5, 3, 300), (9, 4, 64), (200, 3, 310)])
 def test_bits_over_threads(n, t, units, sharing):
-    """Rows shared, units shared, more rows than a block: the same bits for any number of threads."""
+    """Rows shared, units shared, more rows than a block."""
     z, u = normal(0, n, t, 4 * units), normal(1, units, 4 * units, scale=0.1)
     mask = np.arange(t) < np.random.default_rng(2).integers(0, t + 1, (n, 1))
-    dy = normal(3, n, t, units)
-    found = []
-    for threads in (1, 2, 3, 8):
-        qn.backend.set_num_threads(threads)
-        out = k.lstm_forward(z, u, None, None, mask)
-        found.append((*out, *k.lstm_dx(out[0], out[3], out[4], u, dy, None, None, None, None, mask)))
-    for other in found[1:]:
-        for got, want in zip(other, found[0]):
-            assert_same_bits(got, want)
+    dy, h, c = normal(3, n, t, units), normal(4, n, units), normal(5, n, units)
+
+    def run():
+        out = k.lstm_forward(z, u, h, c, mask)
+        return *out, *k.lstm_dx(out[0], out[3], out[4], u, dy, None, None, h, c, mask)
+
+    same_bits_everywhere(run)
 
 
 def test_nan_stays_in_its_row():
@@ -195,29 +186,14 @@ def test_activations_none_is_linear():
 
 def test_a_plan_gives_the_bits_of_python(monkeypatch):
     """A recorded training step with mask, states and both kinds of outputs, replayed."""
-    monkeypatch.setenv("QUERNEL_CHECK_PLAN", "1")
-    kernel, recurrent, bias = (qn.Variable(normal(i, *s, scale=0.3)) for i, s in enumerate([(3, 20), (5, 20), (20,)]))
-    optimizer = qn.optimizers.SGD(0.1)
-    variables = [kernel, recurrent, bias]
+    variables = [normal(i, *s, scale=0.3) for i, s in enumerate([(3, 20), (5, 20), (20,)])]
 
-    def train(x, mask, target):
-        with qn.GradientTape() as tape:
-            y, h, c = qn.ops.lstm(x, kernel, recurrent, bias, mask=mask)
-            loss = qn.ops.mean(qn.ops.square(y - target)) + qn.ops.mean(h * c)
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
+    def forward(variables, x, first, mask, target):
+        y, h, c = qn.ops.lstm(x, *variables, first, first, mask)
+        return qn.ops.mean(qn.ops.square(y - target)) + qn.ops.mean(h * c)
 
-    inputs = normal(5, 4, 6, 3), np.arange(6) < np.array([[6], [2], [0], [4]]), normal(6, 4, 6, 5)
-    start = [v.numpy() for v in variables]
-    step = qn.function(train)
-    losses = [float(step(*map(qn.constant, inputs))) for _ in range(5)]
-    replayed = [v.numpy() for v in variables]
-    for v, value in zip(variables, start):
-        v.assign(value)
-    assert losses == [float(train(*map(qn.constant, inputs))) for _ in range(5)]
-    assert losses[-1] < losses[0]
-    for got, v in zip(replayed, variables):
-        assert_same_bits(got, v.numpy())
+    inputs = normal(5, 4, 6, 3), normal(7, 4, 5), np.arange(6) < np.array([[6], [2], [0], [4]]), normal(6, 4, 6, 5)
+    a_plan_gives_the_bits_of_python(monkeypatch, variables, forward, inputs)
 
 
 @pytest.mark.oracle

@@ -94,6 +94,9 @@ class Images(L.Layer):
 
     state_size = 2
 
+    def build(self, input_shape):
+        self.built_for = input_shape
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.of_input, self.of_state = (L.Conv2D(2, 3, padding="same") for _ in range(2))
@@ -110,7 +113,7 @@ def test_inputs_and_states_of_any_rank():
     x, mask = normal(2, 3, 4, 4, 3), np.array([[True, False, True], [True, True, False]])
     layer = L.RNN(Images(), return_sequences=True)
     y = layer(x, mask=mask)
-    assert y.shape == (2, 3, 4, 4, 2) and len(layer.weights) == 4
+    assert y.shape == (2, 3, 4, 4, 2) and len(layer.weights) == 4 and layer.cell.built_for == (2, 4, 4, 3)
     h, cell = np.zeros((2, 4, 4, 2), "float32"), layer.cell
     for t in range(3):
         new = cell(x[:, t], [qn.constant(h)])[0].numpy()
@@ -234,6 +237,10 @@ def test_bidirectional_of_two_layers():
                            weights=layer.get_weights())  # fmt: skip
     assert_same_bits(twin(x), layer(x))
     assert layer.compute_output_shape((N, T, F)) == (N, U + 2)
+    again = L.Bidirectional.from_config(layer.get_config())
+    again.build((N, T, F))
+    again.set_weights(layer.get_weights())
+    assert_same_bits(again(x), layer(x))
 
 
 # --- states
