@@ -163,6 +163,38 @@ def test_many_shapes_against_the_definition(sharing):
         )
 
 
+@pytest.mark.parametrize("engine", each_isa(), ids=str)
+@pytest.mark.parametrize("channels", [1, 70, 130])
+@pytest.mark.parametrize("pool, stride, padding", [(3, 2, "same"), (3, 1, "valid"), (5, 2, "same"), (2, 3, "valid")])
+def test_average_pool_dx_adds_quotients_in_ascending_order(engine, pool, stride, padding, channels):
+    """Shares are what division gives, of every magnitude, and each element adds its windows' up from +0."""
+    rng = np.random.default_rng(3)
+    shape = (2, 9, 8, channels)
+    attrs = {"pool_size": pool, "strides": stride, "padding": padding}
+    dy = rng.standard_normal(k.average_pool(np.zeros(shape, "float32"), **attrs).shape).astype("float32")
+    dy *= 10.0 ** rng.integers(-3, 3, dy.shape)
+    odd = np.array([0.0, -0.0, 1e-36, -1e-30, 1e-20, 3e38, np.inf, np.nan], "float32")
+    dy[:, 1, 1] = rng.choice(odd, dy[:, 1, 1].shape)
+    dx = np.zeros(shape, "float32")
+    pads = [max((o - 1) * stride + pool - i, 0) // 2 for o, i in zip(dy.shape[1:3], shape[1:3])]
+    for o in np.ndindex(*dy.shape[1:3]):
+        h, w = (slice(max(q * stride - p, 0), q * stride - p + pool) for q, p in zip(o, pads))
+        count = np.float32(dx[0, h, w, 0].size)
+        with np.errstate(all="ignore"):
+            dx[:, h, w] += (dy[:, o[0], o[1]] / count)[:, None, None]
+    with engine:
+        assert_same_bits(k.average_pool_dx(dy, input_shape=shape, **attrs), dx)
+
+
+@pytest.mark.parametrize("engine", each_isa(), ids=str)
+def test_average_pool_dx_rounds_as_a_division_does(engine):
+    """By 9 without one: a million mantissas, all over the binade."""
+    dy = (np.arange(2**20, dtype="int32") * 8 + 0x3F800003).view("float32").reshape(2**13, 1, 1, 128)
+    with engine:
+        dx = k.average_pool_dx(dy, input_shape=(2**13, 3, 3, 128), pool_size=3, strides=2)
+    assert np.array_equal(dx[:, 1, 2], dy[:, 0, 0] / np.float32(9))
+
+
 def test_integers_and_bools_have_maxima():
     x = np.array([3, 1, 2, 5], "int32").reshape(1, 4, 1)
     y = k.max_pool(x, pool_size=2)

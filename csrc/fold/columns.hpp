@@ -22,6 +22,8 @@ constexpr int LANES = 64;            // virtual lanes: 4 zmm, 8 ymm
 constexpr int CHAIN = 64;            // rows added one after the other
 constexpr int TILE = LANES * CHAIN;  // floats of a copied tile
 constexpr int WIDE = 512;            // channels of a tile read in place: 2 KB runs of a row keep the prefetchers busy
+constexpr int AT_ONCE = 8;           // rows of a wide tile that a pass over its channels sums
+constexpr int AHEAD = 512;  // elements of a map fetched before they are needed: 0.9 of the time where nothing is in L2
 
 struct Rows {  // an array as rows x channels: leading axes merged where their strides allow
     float* data;
@@ -141,11 +143,14 @@ QUERNEL_INLINE void chains(const Block* in, const Tile& t, int j, int begin, int
     vf acc[V][OUT];
     for (int v = 0; v < V; ++v)
         for (int k = 0; k < OUT; ++k) acc[v][k] = begin ? loadu(sums[k] + j + v * VL) : zero();
+    // A wide tile's next rows, but where rows 4 KB apart would push out each other: 0.85 of the time for (50176, 256).
+    const bool fetch = t.lanes > LANES && in[0].pitch <= WIDE;
     for (int s = begin; s < end; ++s)
         for (int v = 0; v < V; ++v) {
             vf x[IN];
             for (int i = 0; i < IN; ++i) {
                 const float* p = in[i].p + s * in[i].pitch + j + v * VL;
+                if (fetch) __builtin_prefetch(p + AT_ONCE * in[i].pitch);
                 x[i] = FULL ? loadu(p) : load_n(p, n);
             }
             step(x, j + v * VL, acc[v]);
@@ -169,7 +174,7 @@ QUERNEL_INLINE void fold_tile(const Block* in, const Tiles& tiles, const Tile& t
     alignas(64) float sums[OUT][WIDE];
     // Narrow tiles keep their chains in registers; wide ones pass over 8 rows at a time, so that memory is read in long
     // runs.
-    const int at_once = t.lanes <= LANES ? CHAIN : 8;
+    const int at_once = t.lanes <= LANES ? CHAIN : AT_ONCE;
     int begin = 0;
     do {
         const int end = begin + at_once < t.full ? begin + at_once : t.full;
@@ -211,7 +216,11 @@ QUERNEL_INLINE void map_tile(const Block* in, const Tile& t, const Block& out, F
         vf x[IN];
         int j = 0;
         for (; j + VL <= lanes; j += VL) {
-            for (int i = 0; i < IN; ++i) x[i] = loadu(in[i].p + s * in[i].pitch + j);
+            for (int i = 0; i < IN; ++i) {
+                const float* const p = in[i].p + s * in[i].pitch + j;
+                __builtin_prefetch(p + AHEAD);
+                x[i] = loadu(p);
+            }
             storeu(out.p + s * out.pitch + j, f(x, j));
         }
         if (j < lanes) {

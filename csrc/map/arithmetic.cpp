@@ -99,8 +99,9 @@ inline float modulo_of(float x, float y) {
 
 // The same where a quotient q = |x| / |y| is short: rounded, it is the whole one or that plus 1, so |x| - q |y| is the
 // rest or that less |y|, a multiple of |y|'s last place and at most |y|: no rounding. Left to modulo_of: quotients from
-// 2^22 on, divisors whose rests may be subnormal, infinite ones and none; an |x| so far below |y| that y - |x| is
-// rounded twice there.
+// 2^22 on, divisors whose rests may be subnormal, infinite ones and none. Its last sum, of a double rounded to float,
+// is one rounding, too: an |x| of half |y|'s last place or more ends within a double's places, a smaller one never
+// matters.
 QUERNEL_INLINE vf float_modulo(vf x, vf y) {
     const vf a = vabs(x), b = vabs(y), q = to_float(to_int(div(a, b)));
     const vf over = mul_rest(q, b, a);
@@ -108,9 +109,7 @@ QUERNEL_INLINE vf float_modulo(vf x, vf y) {
     const vi sign = sign_of(y);
     const vm opposite = lt(floats(xori(bits(x), sign)), zero());  // both signs count as |y|'s
     r = with_sign(select(m_and(opposite, gt(r, zero())), sub(b, r), r), sign);
-    const vm short_quotient = m_and(lt(a, mul(b, set1(4194304.0f))), m_and(gt(b, set1(1e-30f)), lt(b, set1(1e30f))));
-    const vm near = m_or(m_not(opposite), ge(a, mul(b, set1(0x1p-27f))));
-    const vm rest = m_not(m_and(short_quotient, near));
+    const vm rest = m_not(m_and(lt(a, mul(b, set1(4194304.0f))), m_and(gt(b, set1(1e-30f)), lt(b, set1(1e30f)))));
     if (any(rest)) {
         float xs[VL], ys[VL], rs[VL];
         storeu(xs, x);

@@ -52,13 +52,19 @@ static void share(Call& c, Norm& s, int reads) {
 
 // Folds every tile of the inputs that `step` reads; on return (after a barrier) the rank may read the sums of its
 // channels.
+// Passes over the same array turn around, so that each begins with what the one before left in the caches.
+enum Way { UP, DOWN };
+static int64_t tile_of(Way way, const Range& mine, int64_t i) {
+    return way == UP ? i : mine.end - 1 - (i - mine.begin);
+}
+
 template <int IN, int OUT, int VALUES, class Step>
-static void fold_all(const Rows* const* in, const Tiles& tiles, const float* const* values, float* parts,
+static void fold_all(Way way, const Rows* const* in, const Tiles& tiles, const float* const* values, float* parts,
                      const Team& team, Step step) {
     alignas(64) float buffer[IN][TILE], lanes[VALUES ? VALUES : 1][WIDE];
     const Range mine = split(tiles.count(), team);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
-        const Tile t(tiles, i);
+        const Tile t(tiles, tile_of(way, mine, i));
         Block b[IN];
         for (int k = 0; k < IN; ++k) b[k] = read_block(*in[k], tiles, t, buffer[k]);
         for (int k = 0; k < VALUES; ++k) lanes_of(values[k], t, lanes[k]);
@@ -69,12 +75,12 @@ static void fold_all(const Rows* const* in, const Tiles& tiles, const float* con
 }
 
 template <int IN, int VALUES, class F>
-static void map_all(const Rows* const* in, const Rows& out, const Tiles& tiles, const float* const* values,
+static void map_all(Way way, const Rows* const* in, const Rows& out, const Tiles& tiles, const float* const* values,
                     const Team& team, F f) {
     alignas(64) float buffer[IN + 1][TILE], lanes[VALUES][WIDE];
     const Range mine = split(tiles.count(), team);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
-        const Tile t(tiles, i);
+        const Tile t(tiles, tile_of(way, mine, i));
         Block b[IN];
         for (int k = 0; k < IN; ++k) b[k] = read_block(*in[k], tiles, t, buffer[k]);
         const Block to = place_block(out, tiles, t, buffer[IN]);
@@ -87,7 +93,7 @@ static void map_all(const Rows* const* in, const Rows& out, const Tiles& tiles, 
 static void normalize(const Norm& s, const float* mean, const float* scale, const float* shift, const Team& team) {
     const Rows* in[] = {&s.x};
     const float* values[] = {mean, scale, shift};
-    map_all<1, 3>(in, s.y, s.tiles, values, team, [](const vf* x, float (*lanes)[WIDE], int lane) {
+    map_all<1, 3>(UP, in, s.y, s.tiles, values, team, [](const vf* x, float (*lanes)[WIDE], int lane) {
         return fma(sub(x[0], loadu(lanes[0] + lane)), loadu(lanes[1] + lane), loadu(lanes[2] + lane));
     });
 }
@@ -114,14 +120,14 @@ void batch_norm_train_run(const Call& c, const Team& team, char* scratch) {
     const Rows* in[] = {&s.x};
     const float* values[] = {mean};
 
-    fold_all<1, 1, 0>(in, s.tiles, values, parts, team,
+    fold_all<1, 1, 0>(UP, in, s.tiles, values, parts, team,
                       [](const vf* x, float (*)[WIDE], int, vf* acc) { acc[0] = add(acc[0], x[0]); });
     for (int64_t i = mine.begin; i < mine.end; ++i) {
         mean[i] = parts[i] / rows;
         c.out[1].f32w()[i * c.out[1].stride[0]] = mean[i];
     }
     team.barrier();
-    fold_all<1, 1, 1>(in, s.tiles, values, parts, team, [](const vf* x, float (*lanes)[WIDE], int lane, vf* acc) {
+    fold_all<1, 1, 1>(DOWN, in, s.tiles, values, parts, team, [](const vf* x, float (*lanes)[WIDE], int lane, vf* acc) {
         const vf d = sub(x[0], loadu(lanes[0] + lane));
         acc[0] = fma(d, d, acc[0]);
     });
@@ -187,7 +193,7 @@ void batch_norm_dx_run(const Call& c, const Team& team, char* scratch) {
 
     const Rows* in[] = {&s.dy, &s.x};
     const float* means[] = {mean};
-    fold_all<2, 2, 1>(in, s.tiles, means, parts, team, [](const vf* x, float (*lanes)[WIDE], int lane, vf* acc) {
+    fold_all<2, 2, 1>(UP, in, s.tiles, means, parts, team, [](const vf* x, float (*lanes)[WIDE], int lane, vf* acc) {
         acc[0] = add(acc[0], x[0]);
         acc[1] = fma(x[0], sub(x[1], loadu(lanes[0] + lane)), acc[1]);
     });
@@ -203,7 +209,7 @@ void batch_norm_dx_run(const Call& c, const Team& team, char* scratch) {
     }
     team.barrier();
     const float* values[] = {mean, drift, slope, scale};
-    map_all<2, 4>(in, s.y, s.tiles, values, team, [](const vf* x, float (*lanes)[WIDE], int lane) {
+    map_all<2, 4>(DOWN, in, s.y, s.tiles, values, team, [](const vf* x, float (*lanes)[WIDE], int lane) {
         const vf d = sub(x[1], loadu(lanes[0] + lane)), e = sub(x[0], loadu(lanes[1] + lane));
         return mul(fnma(d, loadu(lanes[2] + lane), e), loadu(lanes[3] + lane));
     });
