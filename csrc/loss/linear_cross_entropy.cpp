@@ -13,6 +13,7 @@
 // gradient of x; then the ranks meet, and each sums the chunk's terms for its columns of dw and db. Fewer rows at a
 // time, whose logits would stay in L2, lost: the panels then come from L3 more often (2048 rows of 128, 10,000 classes,
 // one thread: 122 ms with 512 rows, 128 with 256, 130 with 128, 136 with 32; 109 of the 122 are the products).
+#include "dot/column.hpp"
 #include "dot/pack.hpp"
 #include "loss/label.hpp"
 
@@ -147,6 +148,12 @@ void logits(const Linear& s, int64_t n, const float* x, float* z, const float* b
 
 // dx (rows of x_pitch) = dz @ w^T of n rows.
 void slopes_of_x(const Linear& s, int64_t n, const float* dz, float* dx, const char* scratch) {
+    if (s.d == 1) {  // one column has an order of its own; the panels of a w of one row are that row
+        const float* const w = reinterpret_cast<const float*>(scratch + s.forward);
+        for (int64_t i = 0; i < n; ++i)
+            column(1, s.o, dz + i * s.z_pitch, s.z_pitch, 1, w, dx + i * s.x_pitch, nullptr);
+        return;
+    }
     const float* const panels = reinterpret_cast<const float*>(scratch + s.backward);
     Dot t;
     t.m = n, t.count = 1;
