@@ -1,10 +1,10 @@
 """What every test file shares: threads, the oracle mark, skips that must be expected, hypothesis settings."""
 
+import concurrent.futures
 import fnmatch
 import importlib.util
 import os
 import signal
-import threading
 from pathlib import Path
 
 if os.environ.get("PYTEST_XDIST_WORKER"):
@@ -90,14 +90,12 @@ def sharing():
 
 @pytest.fixture
 def side_by_side():
-    """side_by_side(work, threads): runs `work()` in several threads at once, and waits for them."""
+    """side_by_side(work, threads): runs `work()` in several threads at once, waits for them, and raises what they raised."""
 
     def run(work, threads):
-        running = [threading.Thread(target=work) for _ in range(threads)]
-        for thread in running:
-            thread.start()
-        for thread in running:
-            thread.join()
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            for future in [pool.submit(work) for _ in range(threads)]:
+                future.result()
 
     return run
 

@@ -10,6 +10,7 @@ import weakref
 _current = contextvars.ContextVar("quernel_recorder", default=None)
 _lock = threading.Lock()
 count = 0  # recorders at work in the process; while it is 0 no hook asks further
+STEPS = set()  # `step` of each of them
 writes = 0  # attribute writes to Versioned objects; a plan that saw this number asks nobody else
 ELSEWHERE = (
     weakref.WeakValueDictionary()
@@ -23,6 +24,12 @@ class RecordingError(RuntimeError):
     """A step that cannot be recorded: it reads values in Python, or two runs of it differ."""
 
 
+def variables():
+    """All Variables of the process, while other threads may make some."""
+    alive = (reference() for reference in STORAGE.valuerefs())  # whose list is made in one go
+    return [variable for variable in alive if variable is not None]
+
+
 def current():
     """The recorder of this context, or None."""
     return _current.get() if count else None
@@ -34,6 +41,7 @@ def use(recorder):
     global count
     with _lock:
         count += 1
+        STEPS.add(recorder.step)
     token = _current.set(recorder)
     try:
         yield recorder
@@ -41,6 +49,7 @@ def use(recorder):
         _current.reset(token)
         with _lock:
             count -= 1
+            STEPS.discard(recorder.step)
 
 
 @contextlib.contextmanager

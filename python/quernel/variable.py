@@ -14,20 +14,22 @@ from .tensor import Operators, Tensor, as_tensor
 
 class Reader(Tensor):
     """A Tensor on the memory of a variable. `_variable` is that variable, None once the Tensor has memory of
-    its own.
+    its own. `_step` tells which recorded step made it, if one did.
     """
 
-    __slots__ = ("_variable",)
+    __slots__ = ("_step", "_variable")
 
     def __init__(self, array, variable):
         self._array = array
         self._variable = variable
-        readers = variable._readers
-        readers[weakref.ref(self, readers.pop)] = None
+        self._step = None
         if recording.count:
             recorder = recording.current()
             if recorder is not None:
                 recorder.keep((self,))
+                self._step = recorder.step
+        readers = variable._readers
+        readers[weakref.ref(self, readers.pop)] = None  # last: from now on other threads see it
 
     def __array__(self, dtype=None, copy=None):
         return Tensor.__array__(self, dtype, True)  # a view would change with the variable
@@ -52,10 +54,13 @@ def derived(array, inputs):
 
 
 def settle_readers():
-    """Gives all Tensors read from Variables memory of their own, as the next write would."""
-    for variable in list(recording.STORAGE.values()):
-        if variable._reader is not None or variable._readers:
-            variable._prepare_write()
+    """Gives Tensors read from Variables memory of their own, as the next write would: all but those that a step reads
+    which another thread records at this moment.
+    """
+    for variable in recording.variables():
+        variable._reader = None
+        if variable._readers:
+            variable._detach(recording.STEPS)
 
 
 class Variable(Operators):
@@ -171,13 +176,14 @@ class Variable(Operators):
             self._detach()
         return self._array
 
-    def _detach(self):
+    def _detach(self, spared=()):
+        """Copies for the Readers alive but those of these steps."""
         from . import kernels
 
         whole = None
         for reference in list(self._readers):
             reader = reference()
-            if reader is None:
+            if reader is None or (reader._step is not None and reader._step in spared):
                 continue
             if reader._array is self._array:
                 if whole is None:
@@ -186,7 +192,7 @@ class Variable(Operators):
             else:
                 reader._array = kernels.copy(reader._array)
             reader._variable = None
-        self._readers.clear()
+            self._readers.pop(reference, None)
 
     def _only_shapes(self, value, what):
         """Whether this assignment happens while only shapes are wanted; then nothing is written."""

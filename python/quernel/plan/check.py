@@ -60,7 +60,7 @@ def _array(leaf):
 
 def _state():
     """{Variable: copy of its value} of the whole process."""
-    return {variable: variable._array.copy() for variable in list(recording.STORAGE.values())}
+    return {variable: variable._array.copy() for variable in recording.variables()}
 
 
 def _restore(state):

@@ -50,7 +50,7 @@ class Late:
         for value in self.inputs:
             make(value)
         self.kernel._execute(self.resolved, self.inputs, self.attrs, array)
-        del _LATE[id(array)]
+        _LATE.pop(id(array), None)  # another thread may have filled it too
 
 
 def make(array):
