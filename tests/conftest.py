@@ -19,7 +19,7 @@ collect_ignore = []
 if not importlib.util.find_spec("torch"):
     collect_ignore += ["test_oracle.py", "test_recurrent_torch.py", "test_bench_peers.py"]
 if not importlib.util.find_spec("keras"):
-    collect_ignore += ["test_recurrent_keras.py"]
+    collect_ignore += ["test_programs_keras.py", "test_recurrent_keras.py"]
 
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)

@@ -249,7 +249,31 @@ def test_configurations(cls, arguments):
     assert (
         len(layer.losses) == sum("regularizer" in name for name in arguments) * layer.trainable or not layer.trainable
     )
+    assert [float(loss) for loss in again.losses] == [float(loss) for loss in layer.losses]
     assert [w.trainable for w in layer.weights] == [layer.trainable] * len(layer.weights)
+
+
+@pytest.mark.parametrize("which", ["kernel", "recurrent", "bias"])
+@pytest.mark.parametrize(("name", "more"), KINDS, ids=NAMES)
+def test_constraints_and_regularizers_reach_their_weights(name, more, which):
+    layer = getattr(L, name)(U, **{f"{which}_constraint": "non_neg", f"{which}_regularizer": "l2"}, **more)
+    model = qn.Sequential([qn.Input((T, F)), layer])
+    model.set_weights([normal(*w.shape, seed=i) for i, w in enumerate(model.weights)])
+    model.compile(qn.optimizers.SGD(0.1), "mse")
+    weights = dict(zip(("kernel", "recurrent", "bias"), layer.weights))
+    (loss,) = layer.losses
+    assert float(loss) == pytest.approx(0.01 * (weights[which].numpy().astype("float64") ** 2).sum(), rel=1e-5)
+    model.fit(normal(N, T, F), normal(N, U), verbose=0)
+    assert {kind for kind, w in weights.items() if w.numpy().min() >= 0} == {which}
+
+
+@pytest.mark.parametrize(("name", "more"), KINDS, ids=NAMES)
+def test_activity_regularizers(name, more):
+    """The mean over samples of the penalty of the outputs."""
+    layer = layer_with_weights(name, activity_regularizer="l2", return_sequences=True, **more)
+    for one in (layer, L.Bidirectional(layer), L.RNN(layer.cell, return_sequences=True, activity_regularizer="l2")):
+        y = one(normal(N, T, F)).numpy().astype("float64")
+        assert float(sum(one.losses)) == pytest.approx(0.01 * (y**2).sum() / N, rel=1e-5)
 
 
 def test_unroll_is_the_same():
