@@ -272,6 +272,7 @@ PYBIND11_MODULE(_core, m) {
         if (n < 1) throw py::value_error("num_threads: expected a count of at least 1, received " + std::to_string(n));
         set_num_threads(n);
     });
+    m.def("wake_us", wake_us, "Work below this many microseconds stays on one thread.");
     m.def("set_wake_us", set_wake_us,
           "Work below this many microseconds stays on one thread; 8 by default, 0 shares everything (tests).");
     m.def("thread_source", thread_source);

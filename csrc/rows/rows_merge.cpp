@@ -48,7 +48,8 @@ bool rows_merge_prepare(Call& c) {
     for (; m.cells < 2 * m.k; m.cells *= 2) --m.shift;
     c.scratch = align64(64 + (m.cells + m.k) * (int64_t)sizeof(int32_t));
     c.bytes = 12.0 * values.size() + 32.0 * m.k;
-    c.ranks = worth(c, m.k / 64 + 1);
+    // Every rank walks all slots and takes its rows from among them: rows under 512 bytes are added sooner by one rank.
+    c.ranks = values.shape[1] < 128 ? 1 : worth(c, m.k / 64 + 1);
     return true;
 }
 

@@ -5,15 +5,23 @@ namespace quernel {
 namespace QUERNEL_ISA {
 namespace {
 
+// What an element counts for the choice of ranks: in short rows, which are transposed into vectors, four times as much.
+double cost(const Call& c, double each) {
+    const View& x = c.in[0];
+    const int64_t axis = c.ints[0];
+    return axis >= 0 && axis < x.rank && x.shape[axis] <= SHORT ? 4 * each : each;
+}
+
 bool prepare1(Call& c) {
     if (c.n_in != 1 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected one input, one output and the axis");
     if (c.in[0].dtype != F32 || c.out[0].dtype != F32) return refuse(c, "expected float32");
-    return plan_rows<2>(c, c.as<Rows<2>>() = {}, {&c.in[0], &c.out[0]}, {true, true}, 1, c.ints[0], 20);
+    return plan_rows<2>(c, c.as<Rows<2>>() = {}, {&c.in[0], &c.out[0]}, {true, true}, 1, c.ints[0], cost(c, 20));
 }
 bool prepare2(Call& c) {
     if (c.n_in != 2 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected two inputs, one output and the axis");
     if (!all_f32(c.in, 2) || c.out[0].dtype != F32) return refuse(c, "expected float32");
-    return plan_rows<3>(c, c.as<Rows<3>>() = {}, {&c.in[0], &c.in[1], &c.out[0]}, {true, true, true}, 1, c.ints[0], 8);
+    return plan_rows<3>(c, c.as<Rows<3>>() = {}, {&c.in[0], &c.in[1], &c.out[0]}, {true, true, true}, 1, c.ints[0],
+                        cost(c, 8));
 }
 
 // dx = dy - exp(y) * sum. The rows that follow are fetched meanwhile; dy's sum reads them fast enough.

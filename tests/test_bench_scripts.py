@@ -1,0 +1,109 @@
+"""The scripts under bench/ that time thread counts and calls in programs: they run, and measure what they say."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import quernel as qn
+from quernel.bench.contestants import Ours
+from quernel.bench.run import choose_cases
+
+BENCH = Path(__file__).resolve().parent.parent / "bench"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    before = qn.get_num_threads()
+    yield
+    qn.set_num_threads(before)
+    for name in ("conditions", "threads"):
+        sys.modules.pop(name, None)
+
+
+def _run(script, *words):
+    environment = {**os.environ, "QUERNEL_NUM_THREADS": "2"}
+    return subprocess.run(
+        [sys.executable, str(BENCH / script), *words], env=environment, capture_output=True, text=True
+    )
+
+
+def test_default_and_fixed_counts_are_what_runs(bench):
+    import threads
+
+    core = qn.backend._state.core
+    case = next(c for c in choose_cases(["sum"]) if c.name == "all-64KB")  # small: the default stays on one thread
+    usual, before = core.wake_us(), core.regions_opened()
+    found = threads.play(Ours(case, case.make("float32")), [1], 0.01)
+    assert core.regions_opened() == before and core.wake_us() == usual
+    found = threads.play(Ours(case, case.make("float32")), [1, 2], 0.01)
+    assert core.wake_us() == usual and set(found) == {None, 1, 2}
+    assert core.regions_opened() > before  # the fixed two
+    assert all(len(times) >= threads.ROUNDS[0] and min(times) > 0 for times in found.values())
+
+
+def test_small_work_never_wakes_a_thread():
+    core, before = qn.backend._state.core, qn.get_num_threads()
+    qn.set_num_threads(8)
+    try:
+        for case in choose_cases():
+            ours = Ours(case, case.make("float32")) if _small(case) else None
+            if ours is None or not ours.native:
+                continue
+            work = ours.estimate()
+            if work["flops"] / 60e3 + work["bytes"] / 20e3 < core.wake_us():  # base/op.hpp: estimated_us
+                opened = core.regions_opened()
+                ours.alone(8).run(3)
+                assert core.regions_opened() == opened and work["ranks"] == 1, str(case)
+    finally:
+        qn.set_num_threads(before)
+
+
+def _small(case):
+    arrays = [a for value in case.inputs if value is not None for a in (value if isinstance(value, list) else [value])]
+    return sum(int(np.prod(a.shape)) for a in arrays if a is not None) < 1 << 16
+
+
+def test_threads_from_the_command_line(tmp_path):
+    done = _run(
+        "threads.py", "--op", "assign,lerp_update", "--seconds", "0.01", "--all", "--json", str(tmp_path / "a.json")
+    )
+    assert done.returncode == 0, done.stderr
+    assert "assign-110k" in done.stdout and "of 2 cases take over 1.1 of the best fixed count" in done.stdout
+
+
+def test_idling_idles_and_subnormals_are_subnormal(bench):
+    import conditions
+
+    (case,) = choose_cases(["lerp_update"])
+    call, start = conditions.Call(case, 1e-39), time.perf_counter()
+    median, worst = call.after_idling(2)
+    assert time.perf_counter() - start > 2 * conditions.IDLE and 0 < median <= worst
+    small = conditions._scaled([np.float32([1.0, -2.0]), np.int32([3])], 1e-39)
+    assert 0 < abs(small[0]).max() < np.finfo(np.float32).tiny and small[1][0] == 3
+    with conditions.busy_thread():
+        assert call.usual(0.01) > 0
+
+
+def test_a_machine_without_groups_is_named(bench, monkeypatch):
+    import conditions
+
+    def refuse(*_, **__):
+        raise PermissionError("no groups here")
+
+    monkeypatch.setattr(conditions.Path, "mkdir", refuse)
+    options = conditions.argparse.Namespace(quota=1.5, threads=2, case=["relu-64KB"])
+    assert conditions.under_quota(options) == "not measured: no groups here"
+
+
+def test_conditions_from_the_command_line():
+    done = _run("conditions.py", "--case", "lerp_update-channels")
+    assert done.returncode == 0, done.stderr
+    assert "lerp_update-channels" in done.stdout and "under a quota of 1.5 CPUs" in done.stdout
+    wrong = _run("conditions.py", "--case", "relu")
+    assert wrong.returncode == 1 and "expected names of speed cases" in wrong.stderr
