@@ -36,6 +36,7 @@ struct Tile {
     int lanes;     // columns of the last vector
     float* pack;   // where the copy of B goes, or null
     bool far;      // whether C is fetched ahead: there are enough terms to hide it
+    int number;    // of the tiles that came before it in its panel
 };
 
 QUERNEL_INLINE vf relu(vf x) { return select(le(x, zero()), zero(), x); }  // NaN passes
@@ -75,7 +76,9 @@ void tile(const Tile& t) {
 
     const char* next = reinterpret_cast<const char*>(sums);  // this tile's share of what is read next, else a near line
     ptrdiff_t next_step = 0;
-    if (d.next) {
+    if (d.next_pitch) {
+        if (t.number < Dot::LINES) next = d.next + 64 * t.number, next_step = d.next_pitch;
+    } else if (d.next) {
         next = d.next + d.next_bytes * t.i / d.m;
         next_step = d.next_bytes * R / (d.m * d.k) + 1;
     }
@@ -245,8 +248,8 @@ void squash(const Dot& d, const Panel& p, int64_t begin, int64_t end) {
 QUERNEL_INLINE void rows(const Dot& d, const Panel& p, int64_t begin) {
     const int64_t m = d.m - begin, most = most_rows((int)p.w), tiles = (m + most - 1) / most;
     const int64_t height = m / tiles, over = m % tiles;
-    Tile t{&d, begin, p.v * VL, p.lanes, nullptr, p.far};
-    for (int64_t carry = over; t.i < d.m; carry += over) {
+    Tile t{&d, begin, p.v * VL, p.lanes, nullptr, p.far, 0};
+    for (int64_t carry = over; t.i < d.m; carry += over, ++t.number) {
         int64_t end = t.i + height;
         if (carry >= tiles) carry -= tiles, ++end;
         TILES.run[p.w][end - t.i][p.lanes < VL](t);
@@ -257,7 +260,7 @@ QUERNEL_INLINE void rows(const Dot& d, const Panel& p, int64_t begin) {
 
 __attribute__((noinline)) void packing_rows(const Dot& d, const Panel& p) {
     const int64_t first = most_rows((int)p.w);
-    TILES.pack[p.w][p.lanes < VL](Tile{&d, 0, p.v * VL, p.lanes, d.pack + p.v * VL, p.far});
+    TILES.pack[p.w][p.lanes < VL](Tile{&d, 0, p.v * VL, p.lanes, d.pack + p.v * VL, p.far, 0});
     squash(d, p, 0, first);
     Dot packed = d;
     packed.b = d.pack, packed.b_k = d.pack_k;
@@ -279,7 +282,7 @@ void dot(const Dot& d) {
     if (d.m <= 0 || d.n <= 0 || brief(d)) return;
     const int64_t vectors = (d.n + VL - 1) / VL;
     const int width = panel_width(d.m, vectors);
-    Panel p{0, 0, VL, d.count * (d.taps ? d.taps[0].k : d.k) >= FAR};
+    Panel p{0, 0, VL, d.cold || d.count * (d.taps ? d.taps[0].k : d.k) >= FAR};
     for (; p.v < vectors; p.v += p.w) {
         p.w = vectors - p.v < width ? vectors - p.v : width;
         if (p.w > 4 && p.w < WIDEST) p.w = 4;

@@ -68,9 +68,12 @@ struct Dot {
     ptrdiff_t pack_k = 0;
 
     // What the caller reads after this call, fetched into L2 by tiles 4 vectors wide, a little with every term; or
-    // null. One regular tap only.
+    // null. One regular tap only. With next_pitch: instead of bytes in a row the first LINES lines of k rows.
     const char* next = nullptr;
     int64_t next_bytes = 0;
+    ptrdiff_t next_pitch = 0;  // bytes
+    static constexpr int LINES = 4;
+    bool cold = false;  // C lies beyond L2: its lines are fetched when a tile starts, however few the terms
 
     bool add = false;               // C holds the sum of earlier blocks: add to it, in this order: C + block
     const float* resume = nullptr;  // where the chain of the first tap's block starts, instead of +0
