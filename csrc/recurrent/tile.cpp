@@ -42,10 +42,11 @@ void tile(const Tile& t) {
     const char* a0 = reinterpret_cast<const char*>(t.a);
     const char* a1 = a0 + 5 * row;
     const float* b = t.b;
-    const void* const* line = t.line;
+    uint64_t line = 0;  // in units of 2^-32
+    const uint64_t step = t.lines && t.k > 0 ? ((uint64_t)t.lines << 32) / (uint64_t)t.k : 0;
     for (int64_t k = t.k; k > 0; --k) {
-        __builtin_prefetch(*line);
-        line += line < t.last;
+        __builtin_prefetch(t.line[line >> 32]);
+        line += step;
         const auto b_of = [&](int v) __attribute__((always_inline)) { return b + v / PAIR * b_g + v % PAIR * VL; };
         const auto a_of = [&](int i) __attribute__((always_inline)) {
             return set1(*reinterpret_cast<const float*>((i < 5 ? a0 : a1) + i % 5 * row));
