@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -209,3 +210,26 @@ def test_recorded_steps_hold_no_logits():
     """Logits of 134 MB: a step that computed them would hold them, their softmax and their gradient."""
     run = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
     assert float(run.stdout) < 100
+
+
+def test_threads_that_record_side_by_side_fill_only_their_own(filled):
+    mine, other = Setting(), Setting()
+    met, done = threading.Event(), threading.Event()
+
+    @qn.function
+    def slow():
+        z = mine.layer(mine.x)
+        met.set()
+        assert done.wait(30)
+        return mine.loss(z)
+
+    def record():
+        met.wait(30)
+        qn.function(lambda: other.layer(other.x))()  # returns its logits, so it fills them
+        done.set()
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    slow()
+    thread.join()
+    assert filled == ["dense_forward"] and not recording.LATE

@@ -191,7 +191,7 @@ class Function:
                 result = self._call(filled, named)
                 recorder.settle()
             finally:
-                late.settle()
+                late.settle(recorder.step)
         del filled
         result = tree.map_structure(_another, result)  # a Tensor of the step that still lives is held by somebody
         trace = Trace(recorder, result)

@@ -26,15 +26,17 @@ class Late:
 
     Attributes:
         softmaxed: whether softmax was called on it.
+        step: the step that noted it.
         guess: (of its softmax or of itself, the argmax of its rows), where a loss gave it and nobody took it yet.
         parts: {name: array}, what the fused gradient gave and nobody took yet, or None.
     """
 
-    __slots__ = ("attrs", "guess", "inputs", "kernel", "parts", "reference", "resolved", "softmaxed")
+    __slots__ = ("attrs", "guess", "inputs", "kernel", "parts", "reference", "resolved", "softmaxed", "step")
 
     def __init__(self, kernel, resolved, inputs, attrs):
         self.kernel, self.resolved, self.inputs, self.attrs = kernel, resolved, list(inputs), attrs
         self.softmaxed, self.guess, self.parts = False, None, None
+        self.step = recording.current().step
 
     def array(self):
         """The array that is late from now on."""
@@ -62,13 +64,13 @@ def make(array):
             found.fill(array)
 
 
-def settle():
-    """Fills the late arrays that somebody still holds."""
-    if _LATE:
+def settle(step):
+    """Fills the late arrays of a step that somebody still holds."""
+    if any(late.step is step for late in list(_LATE.values())):
         gc.collect(1)  # what only a cycle holds, nobody will read
     for late in list(_LATE.values()):
         array = late.reference()
-        if array is not None:
+        if late.step is step and array is not None:
             make(array)
 
 
