@@ -73,6 +73,59 @@ void columns(int lanes, int64_t k, const float* x, const float* b, ptrdiff_t b_n
     }
 }
 
+// One chain of one row and PAIR columns, of `terms` terms, a multiple of TURN. A chain waits 4 cycles for each FMA,
+// longer than it takes to turn a block of B: two groups of columns side by side fill that time.
+constexpr int64_t PAIR = 2 * VL;
+void pair(int64_t terms, const float* x, const float* b, ptrdiff_t b_n, vf* sums) {
+    vf acc[2] = {sums[0], sums[1]};
+    for (; terms > 0; terms -= TURN, x += TURN, b += TURN)
+#pragma GCC unroll 2
+        for (int g = 0; g < 2; ++g) {
+            vf t[TURN];
+            load_turned(t, b + g * VL * b_n, b_n);
+#pragma GCC unroll 8
+            for (int s = 0; s < TURN; ++s) acc[g] = fma(set1(x[s]), t[s], acc[g]);
+        }
+    sums[0] = acc[0], sums[1] = acc[1];
+}
+
+// Any number of terms of it, up to VL.
+void part_of_pair(int64_t terms, const float* x, const float* b, ptrdiff_t b_n, vf* sums) {
+    for (int g = 0; g < 2; ++g, b += VL * b_n) {
+        vf t[VL];
+#pragma GCC unroll 16
+        for (int j = 0; j < VL; ++j) t[j] = load_n(b + j * b_n, (int)terms);
+        transpose(t);
+        alignas(64) float turned[VL * VL];
+#pragma GCC unroll 16
+        for (int s = 0; s < VL; ++s) storeu(turned + s * VL, t[s]);
+        vf acc = sums[g];
+        for (int64_t s = 0; s < terms; ++s) acc = fma(set1(x[s]), loadu(turned + s * VL), acc);
+        sums[g] = acc;
+    }
+}
+
+// The pairs of columns of one row; returns the columns done.
+int64_t one_row(int64_t n, int64_t k, const float* x, const float* b, ptrdiff_t b_n, float* c, bool first) {
+    if (b_n % 1024 == 0) return 0;  // all rows of B would fall in one set of L1
+    // Whole blocks start at cache lines where all rows can: L1 does not hold the rest of a line for long.
+    const int64_t past = (int64_t)((uintptr_t)b / sizeof(float) % VL);
+    const int64_t lead = b_n % VL == 0 && past && k >= VL ? VL - past : 0;
+    const int64_t whole = (k - lead) / VL * VL, rest = k - lead - whole;
+    int64_t j = 0;
+    for (; j + PAIR <= n; j += PAIR, b += PAIR * b_n) {
+        vf sums[2] = {zero(), zero()};
+        if (lead) part_of_pair(lead, x, b, b_n, sums);
+        pair(whole, x + lead, b + lead, b_n, sums);
+        if (rest) part_of_pair(rest, x + lead + whole, b + lead + whole, b_n, sums);
+        for (int g = 0; g < 2; ++g) {
+            float* const to = c + j + g * VL;
+            storeu(to, first ? sums[g] : add(loadu(to), sums[g]));
+        }
+    }
+    return j;
+}
+
 }  // namespace
 
 void few(int64_t m, int64_t n, int64_t k, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, const float* b, ptrdiff_t b_n,
@@ -86,7 +139,8 @@ void few(int64_t m, int64_t n, int64_t k, const float* a, ptrdiff_t a_m, ptrdiff
         const int64_t terms = k - begin < CHAIN ? k - begin : CHAIN;
         for (int64_t i = 0; i < m; ++i)
             for (int64_t q = 0; q < terms; ++q) x[q * m + i] = a[i * a_m + (begin + q) * a_k];
-        for (int64_t j = 0; j < n; j += VL)
+        int64_t j = m == 1 ? one_row(n, terms, x, b + begin, b_n, c, begin == 0) : 0;
+        for (; j < n; j += VL)
             run(n - j < VL ? (int)(n - j) : VL, terms, x, b + j * b_n + begin, b_n, c + j, c_m, begin == 0);
     }
 }

@@ -17,13 +17,11 @@ void pack_b(float* out, int64_t width, const float* b, ptrdiff_t b_k, ptrdiff_t 
     if (b_k == 1) {
         for (; j + VL <= n; j += VL) {
             int64_t q = 0;
-            for (; q + VL <= k; q += VL) {
-                vf r[VL];
+            for (; q + TURN <= k; q += TURN) {
+                vf t[TURN];
+                load_turned(t, b + j * b_n + q, b_n);
 #pragma GCC unroll 16
-                for (int i = 0; i < VL; ++i) r[i] = loadu(b + (j + i) * b_n + q);
-                transpose(r);
-#pragma GCC unroll 16
-                for (int i = 0; i < VL; ++i) storeu(out + (q + i) * width + j, r[i]);
+                for (int i = 0; i < TURN; ++i) storeu(out + (q + i) * width + j, t[i]);
             }
             for (; q < k; ++q)
                 for (int i = 0; i < VL; ++i) out[q * width + j + i] = b[(j + i) * b_n + q];

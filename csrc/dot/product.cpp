@@ -11,9 +11,10 @@ namespace QUERNEL_ISA {
 
 namespace {
 
+// Blocks are about this large, of nearly equal size: 1025 is one block of columns, seven of 150 rows, two of terms.
 constexpr int64_t KC = CHAIN;  // a block of k is one chain, so partial sums only ever meet in C
-constexpr int64_t MC = 144;    // whole tiles of 6, 8 and 4 rows: the block of A is 288 KB, an eighth of L2
-constexpr int64_t NC = 1024;   // the packed block of B, 2 MB, is read once for each block of A: L3 is near enough
+constexpr int64_t MC = 168;    // whole tiles of 6 rows: the block of A is 390 KB, a fifth of L2
+constexpr int64_t NC = 1280;   // the packed block of B, 2.5 MB, is read once for each block of A: L3 is near enough
 
 // Columns of one packed panel of B: wide tiles need the fewest loads for an FMA.
 int64_t panel(int64_t m) { return (m <= 3 ? 8 : 4) * VL; }
@@ -39,6 +40,14 @@ bool packs_b(const Product& p) {
 bool packs_a(const Product& p) { return p.a_k != 1 && p.n >= 128 && p.m > 14 && p.k >= 64 && p.m * p.k >= 64 * 1024; }
 
 int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// The size of the blocks of n: at most `most`, which is a multiple of `unit` as they are.
+int64_t even(int64_t n, int64_t most, int64_t unit) {
+    const int64_t blocks = (n + most - 1) / most;
+    return blocks ? ((n + blocks - 1) / blocks + unit - 1) / unit * unit : most;
+}
+// Terms of the next block of k, `left` of them being left.
+int64_t block_of_terms(int64_t left) { return left <= MOST_TERMS ? left : KC; }
 
 // Columns before the first aligned vector of B's rows, to be computed apart where few rows of A read B from L2 and
 // beyond: vectors that straddle cache lines cost those twice (512^2, 4 bytes off: 2 rows 49 -> 74 GFLOP/s, 6 rows 92 ->
@@ -73,15 +82,17 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
         dot(d);
         return;
     }
-    for (int64_t n0 = 0; n0 < p.n; n0 += NC) {
-        const int64_t n = least(NC, p.n - n0);
-        for (int64_t k0 = 0; k0 == 0 || k0 < p.k; k0 += KC) {
-            const bool last = k0 + KC >= p.k;
-            d.k = least(KC, p.k - k0);
+    const int64_t mc = even(p.m, MC, 6), nc = even(p.n, NC, width);
+    for (int64_t n0 = 0; n0 < p.n; n0 += nc) {
+        const int64_t n = least(nc, p.n - n0);
+        int64_t k0 = 0;
+        do {
+            d.k = block_of_terms(p.k - k0);
+            const bool last = k0 + d.k >= p.k;
             d.add = k0 > 0;
             if (epilogue && last) d.alpha = p.alpha, d.beta = p.beta, d.activation = p.activation;
-            for (int64_t m0 = 0; m0 < p.m; m0 += MC) {
-                d.m = least(MC, p.m - m0);
+            for (int64_t m0 = 0; m0 < p.m; m0 += mc) {
+                d.m = least(mc, p.m - m0);
                 d.a = p.a + m0 * p.a_m + k0 * p.a_k;
                 if (pa) {
                     pack_a(a_room, d.a, p.a_m, p.a_k, d.m, d.k);
@@ -92,7 +103,7 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
                     d.n = least(width, n - j);
                     d.c = c + m0 * c_m + n0 + j;
                     // With one block of rows, one panel is room enough for B, and stays near.
-                    float* const room = b_room + (p.m > MC ? j * d.k : 0);
+                    float* const room = b_room + (p.m > mc ? j * d.k : 0);
                     const float* const from = p.b + k0 * p.b_k + (n0 + j) * p.b_n;
                     if (pb && !passing && m0 == 0) pack_b(room, width, from, p.b_k, p.b_n, d.k, d.n);
                     const bool packed = pb && (!passing || m0 > 0);
@@ -109,7 +120,8 @@ void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_r
                 }
             }
             d.alpha = 1, d.beta = 0, d.bias = nullptr, d.activation = NO_ACTIVATION;
-        }
+            k0 += d.k;
+        } while (k0 < p.k);
     }
 }
 
@@ -139,7 +151,7 @@ void finish(const Product& p, float* s, ptrdiff_t s_m) {
 
 int64_t b_bytes(const Product& p) {
     const int64_t width = 8 * VL;  // a part may have fewer rows, hence wider panels
-    return align64(4 * least(p.k, KC) * ((least(p.n, NC) + width - 1) / width * width));
+    return align64(4 * least(p.k, MOST_TERMS) * ((least(p.n, NC) + width - 1) / width * width));
 }
 int64_t a_bytes(const Product& p) { return align64(4 * least(p.m, MC) * A_ROW); }
 bool odd_columns(const Product& p) { return p.c_n != 1 && p.n > 1; }
@@ -203,16 +215,27 @@ void product(const Product& p, char* scratch) {
     if (apart) finish(p, s, s_m);
 }
 
+namespace {
+
+// Columns where there are more of them, or where B is large: a rank's half of it, packed, stays in L2, while A is read
+// in place (1024^3 on two ranks: 296 -> 307 GFLOP/s, transposed B 291 -> 307; 256^3 loses 5 %).
+bool by_columns(const Product& p, int ranks) {
+    const bool large = p.k * p.n >= 256 * 1024 && p.n >= 8 * VL * ranks && p.m < 2 * p.n;
+    return p.m < p.n || (large && !packs_a(p));
+}
+
+}  // namespace
+
 void share(const Product& p, const Team& team, char* scratch) {
     Product part = p;
-    if (p.m >= p.n) {
+    if (!by_columns(p, team.size)) {
         const Range r = split(p.m, team);
         part.m = r.end - r.begin;
         part.a += r.begin * p.a_m;
         part.c += r.begin * p.c_m;
         if (p.old) part.old += r.begin * p.old_m;
-    } else {  // whole vectors, pairs of them where there are enough
-        const int64_t unit = p.n >= 4 * VL * team.size ? 2 * VL : VL;
+    } else {  // whole vectors, pairs of them where there are enough; of a large square, equal shares matter more
+        const int64_t unit = p.n >= 4 * VL * team.size && p.m < p.n ? 2 * VL : VL;
         const Range r = split((p.n + unit - 1) / unit, team);
         const int64_t begin = r.begin * unit;
         part.n = least(p.n, r.end * unit) - begin;

@@ -115,6 +115,20 @@ QUERNEL_INLINE vi swapi(vi v) {
 }
 QUERNEL_INLINE float first(vf v) { return _mm256_cvtss_f32(v); }
 QUERNEL_INLINE int32_t firsti(vi v) { return _mm256_cvtsi256_si32(v); }
+constexpr int TURN = 4;
+QUERNEL_INLINE void load_turned(vf (&t)[TURN], const float* p, ptrdiff_t row) {
+    const ptrdiff_t row4 = 4 * row;
+    vf h[TURN];  // rows are put side by side as they are loaded, which spares shuffles
+#pragma GCC unroll 4
+    for (int j = 0; j < TURN; ++j, p += row)
+        h[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + row4), 1);
+    const vf x0 = _mm256_unpacklo_ps(h[0], h[1]), x1 = _mm256_unpackhi_ps(h[0], h[1]);
+    const vf y0 = _mm256_unpacklo_ps(h[2], h[3]), y1 = _mm256_unpackhi_ps(h[2], h[3]);
+    t[0] = _mm256_shuffle_ps(x0, y0, 0x44);
+    t[1] = _mm256_shuffle_ps(x0, y0, 0xee);
+    t[2] = _mm256_shuffle_ps(x1, y1, 0x44);
+    t[3] = _mm256_shuffle_ps(x1, y1, 0xee);
+}
 QUERNEL_INLINE void transpose(vf (&r)[VL]) {
     vf t[VL];
 #pragma GCC unroll 4

@@ -114,6 +114,38 @@ QUERNEL_INLINE vi swapi(vi v) {
 }
 QUERNEL_INLINE float first(vf v) { return _mm512_cvtss_f32(v); }
 QUERNEL_INLINE int32_t firsti(vi v) { return _mm512_cvtsi512_si32(v); }
+constexpr int TURN = 8;
+QUERNEL_INLINE void load_turned(vf (&t)[TURN], const float* p, ptrdiff_t row) {
+    // Rows are put side by side as they are loaded, on either vector port: 24 shuffles of the one port that can, where
+    // half of a transpose has 32.
+    constexpr __mmask16 ALL = 0xffff;
+    const ptrdiff_t row4 = 4 * row;
+    vf h[TURN];
+#pragma GCC unroll 2
+    for (int g = 0; g < TURN; g += 4, p += 2 * row4) {
+        const float* q = p;
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; ++j, q += row)
+            h[g + j] = _mm512_castpd_ps(
+                _mm512_maskz_insertf64x4((__mmask8)ALL, _mm512_castps_pd(_mm512_castps256_ps512(_mm256_loadu_ps(q))),
+                                         _mm256_castps_pd(_mm256_loadu_ps(q + row4)), 1));
+        const vf x0 = _mm512_maskz_unpacklo_ps(ALL, h[g], h[g + 1]), x1 = _mm512_maskz_unpackhi_ps(ALL, h[g], h[g + 1]);
+        const vf y0 = _mm512_maskz_unpacklo_ps(ALL, h[g + 2], h[g + 3]),
+                 y1 = _mm512_maskz_unpackhi_ps(ALL, h[g + 2], h[g + 3]);
+        h[g] = _mm512_castpd_ps(_mm512_maskz_unpacklo_pd((__mmask8)ALL, _mm512_castps_pd(x0), _mm512_castps_pd(y0)));
+        h[g + 1] =
+            _mm512_castpd_ps(_mm512_maskz_unpackhi_pd((__mmask8)ALL, _mm512_castps_pd(x0), _mm512_castps_pd(y0)));
+        h[g + 2] =
+            _mm512_castpd_ps(_mm512_maskz_unpacklo_pd((__mmask8)ALL, _mm512_castps_pd(x1), _mm512_castps_pd(y1)));
+        h[g + 3] =
+            _mm512_castpd_ps(_mm512_maskz_unpackhi_pd((__mmask8)ALL, _mm512_castps_pd(x1), _mm512_castps_pd(y1)));
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) {  // h[c] and h[4 + c]: columns c and 4 + c of rows 0-3, 4-7 and 8-11, 12-15
+        t[c] = _mm512_maskz_shuffle_f32x4(ALL, h[c], h[4 + c], 0x88);
+        t[4 + c] = _mm512_maskz_shuffle_f32x4(ALL, h[c], h[4 + c], 0xdd);
+    }
+}
 QUERNEL_INLINE void transpose(vf (&r)[VL]) {
     // A full zero-mask costs nothing; g++ 12 warns of an uninitialised value inside the intrinsics without one.
     constexpr __mmask16 ALL = 0xffff;

@@ -72,19 +72,26 @@ CASES = [
     _case(200, 70, 1100, (200, 70), alpha=2.0, beta=0.5, name="packed-with-c", grad=False, **NT),
     _case(3, 18, 20, (3, 18), alpha=2.0, beta=0.5, name="few-with-c", **NT),
     _case(3, 1, 20, (3, 1), alpha=2.0, beta=0.5, name="column-with-c"),
+    # Blocks: a rest of k that joins its block, two blocks of columns, ranks that share columns of a square.
+    *(_case(60, 70, 1030, **t, grad=False) for t in (TN, NT)),
+    _case(60, 1290, 64, grad=False),
+    *(_case(270, 264, 1000, **t, grad=False) for t in (NN, NT)),
 ]
+
+
+def _placed(suffix, place, cases):
+    """These cases with both operands laid out by `place`."""
+    return [
+        replace(case, name=case.name + suffix, inputs=(place(case.inputs[0]), place(case.inputs[1]), None))
+        for case in cases
+    ]
+
+
+CASES += _placed("-offset4", shifted, [_case(1, 40, 640, grad=False, **NT), _case(40, 1, 320, grad=False)])
 
 
 def _speed(m, n, k):
     return [_case(m, n, k, **t) for t in (NN, TN, NT)]
-
-
-def _placed(suffix, place, m, n, k):
-    """The cases of _speed with both operands laid out by `place`."""
-    return [
-        replace(case, name=case.name + suffix, inputs=(place(case.inputs[0]), place(case.inputs[1]), None))
-        for case in _speed(m, n, k)
-    ]
 
 
 SPEED = [
@@ -104,5 +111,5 @@ SPEED = [
     for case in _speed(*sizes)
 ]
 for _n in (64, 256, 512):
-    SPEED += _placed("-rows4096", partial(rows_apart, row=4096), _n, _n, _n)
-    SPEED += _placed("-offset4", shifted, _n, _n, _n)
+    SPEED += _placed("-rows4096", partial(rows_apart, row=4096), _speed(_n, _n, _n))
+    SPEED += _placed("-offset4", shifted, _speed(_n, _n, _n))
