@@ -251,6 +251,30 @@ def test_keras_ops_names():
     assert qn.ops.separable_conv(X, W, np.ones((1, 1, 24, 3), "float32")).shape == (2, 3, 3, 3)
 
 
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e.backend == "native"], ids=str)
+def test_groups_are_convolutions_of_their_own(engine, sharing):
+    """3 x 3 taps by F(2 x 2, 3 x 3), group by group: the bits of each group alone; an infinity stays in its group."""
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((3, 13, 12, 3 * 36), dtype="float32")
+    w = rng.standard_normal((3, 3, 36, 3 * 40), dtype="float32")
+    b = rng.standard_normal(3 * 40, dtype="float32")
+    dy = rng.standard_normal((*x.shape[:3], 3 * 40), dtype="float32")
+    attrs = {"padding": "same"}
+    with engine:
+        y = K.conv_forward(x, w, b, groups=3, **attrs)
+        dx = K.conv_dx(dy, w, input_shape=x.shape, groups=3, **attrs)
+        dw = K.conv_dw(x, dy, kernel_shape=w.shape, groups=3, **attrs)
+        for i in range(3):
+            c, o = np.s_[..., 36 * i : 36 * i + 36], np.s_[..., 40 * i : 40 * i + 40]
+            assert_same_bits(K.conv_forward(x[c], w[o], b[o], **attrs), y[o])
+            assert_same_bits(K.conv_dx(dy[o], w[o], input_shape=x[c].shape, **attrs), dx[c])
+            assert_same_bits(K.conv_dw(x[c], dy[o], kernel_shape=w[o].shape, **attrs), dw[o])
+        x[1, 4, 5, 40] = np.inf
+        assert_same_bits(K.conv_forward(x, w, b, groups=3, **attrs)[..., :40], y[..., :40])
+        odd = K.conv_dw(x, dy, kernel_shape=w.shape, groups=3, **attrs)
+        assert np.allclose(odd[..., :40], dw[..., :40], rtol=0, atol=1e-3) and not np.isfinite(odd[..., 40:80]).all()
+
+
 def test_large_depthwise_results_past_the_caches():
     """From 16 MB on results are streamed, where whole lines are written; an image alone is below, as is an unaligned one."""
     rng = np.random.default_rng(5)

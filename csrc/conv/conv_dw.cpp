@@ -251,11 +251,24 @@ bool conv_dw_prepare(Call& call) {
     return true;
 }
 
+// False, for all ranks: dw of all groups by the direct sum.
+static bool winograd_of_groups(const ConvDw& way, const Team& team, char* scratch) {
+    const Conv& v = way.usual.v;
+    for (int64_t group = 0; group < v.groups; ++group) {
+        if (group) team.barrier();  // all ranks are done with the last group's sums
+        WinogradDw one = way.winograd;
+        one.x.data += group * v.c * one.x.c, one.dy.data += group * v.o * one.dy.c;
+        one.dw += group * v.o * one.dw_o;
+        if (!run_winograd_dw(one, team, scratch)) return false;
+    }
+    return true;
+}
+
 void conv_dw_run(const Call& call, const Team& team, char* scratch) {
     const ConvDw& way = call.as<ConvDw>();
     if (way.is_thin) return run_thin(way.thin, team, scratch);
     if (way.is_winograd) {
-        if (run_winograd_dw(way.winograd, team, scratch)) return;
+        if (winograd_of_groups(way, team, scratch)) return;
         scratch += way.winograd.flags;
     }
     const Weights& s = way.usual;

@@ -145,31 +145,30 @@ struct Worker {
             m *= lh.count;  // the rows of the image follow each other
             line[1].count = 1;
         }
+        list(ld, lh, lw);
+        const float* const read = x.data + begin * x.n + ld.read * x.at[0] + lh.read * x.at[1] + lw.read * x.at[2];
+        float* const written = y.data + begin * y.n + ld.first * y.at[0] + lh.first * y.at[1] + lw.first * y.at[2];
         const int64_t loops = rows ? n : 1;
-        for (group = 0; group < g.groups; ++group) {
-            list(ld, lh, lw);
-            const float* from =
-                x.data + begin * x.n + group * g.k * x.c + ld.read * x.at[0] + lh.read * x.at[1] + lw.read * x.at[2];
-            float* to =
-                y.data + begin * y.n + group * g.j * y.c + ld.first * y.at[0] + lh.first * y.at[1] + lw.first * y.at[2];
-            const auto place = [&](int64_t i, int64_t p0, int64_t p1, int64_t p2, int64_t j) {
-                compute(from + i * x.n + p0 * ld.read_step * x.at[0] + p1 * lh.read_step * x.at[1] +
-                            p2 * lw.read_step * x.at[2],
-                        to + i * y.n + p0 * ld.step * y.at[0] + p1 * lh.step * y.at[1] + p2 * lw.step * y.at[2], m, a_m,
-                        c_m, j);
-            };
-            for (int64_t i = 0; i < loops; ++i)
+        for (int64_t i = 0; i < loops; ++i)  // all groups of an image, which is in L2 after the first
+            for (group = 0; group < g.groups; ++group) {
+                const float* const from = read + i * x.n + group * g.k * x.c;
+                float* const to = written + i * y.n + group * g.j * y.c;
+                const auto place = [&](int64_t p0, int64_t p1, int64_t p2, int64_t j) {
+                    compute(
+                        from + p0 * ld.read_step * x.at[0] + p1 * lh.read_step * x.at[1] + p2 * lw.read_step * x.at[2],
+                        to + p0 * ld.step * y.at[0] + p1 * lh.step * y.at[1] + p2 * lw.step * y.at[2], m, a_m, c_m, j);
+                };
                 if (rows)  // a panel of weights stays in L1 while the image passes
                     for (int64_t j = 0; j < g.j; j += g.panel)
                         for (int64_t p0 = 0; p0 < line[0].count; ++p0)
                             for (int64_t p1 = 0; p1 < line[1].count; ++p1)
-                                for (int64_t p2 = 0; p2 < line[2].count; ++p2) place(i, p0, p1, p2, j);
+                                for (int64_t p2 = 0; p2 < line[2].count; ++p2) place(p0, p1, p2, j);
                 else  // one position of all images stays in L1 while the panels pass
                     for (int64_t p0 = 0; p0 < line[0].count; ++p0)
                         for (int64_t p1 = 0; p1 < line[1].count; ++p1)
                             for (int64_t p2 = 0; p2 < line[2].count; ++p2)
-                                for (int64_t j = 0; j < g.j; j += g.panel) place(i, p0, p1, p2, j);
-        }
+                                for (int64_t j = 0; j < g.j; j += g.panel) place(p0, p1, p2, j);
+            }
     }
 };
 
@@ -263,7 +262,18 @@ void walk_pieces(const Gather& g, Worker& worker, const Team& team, Line* list) 
 }  // namespace
 
 void run(const Gather& g, const Team& team, char* scratch) {
-    if (g.winograd) return run_winograd(g, team, scratch);
+    if (g.winograd) {
+        for (int64_t group = 0; group < g.groups; ++group) {
+            if (group) team.barrier();  // all ranks are done with the last group's weights
+            Gather one = g;
+            one.groups = 1;
+            one.from.data += group * g.k * g.from.c, one.to.data += group * g.j * g.to.c;
+            one.w += group * g.w_group;
+            if (g.bias) one.bias += group * g.j * g.bias_step;
+            run_winograd(one, team, scratch);
+        }
+        return;
+    }
     if (g.narrow) return run_narrow(g, team, scratch);
     const int64_t taps = g.taps[0] * g.taps[1] * g.taps[2];
     float* weights = reinterpret_cast<float*>(scratch);

@@ -22,7 +22,7 @@ int64_t direct_products(const Conv& v) {
 
 // Blocks of 2 x 2 positions of an image, which has `in` or `out` of them, or 0 where v is not 3 x 3 with stride 1.
 int64_t blocks_of(const Conv& v, int64_t Axis::* size) {
-    if (v.groups != 1 || v.axis[0].in != 1 || v.axis[0].out != 1) return 0;
+    if (v.axis[0].in != 1 || v.axis[0].out != 1) return 0;
     int64_t blocks = 1;
     for (int d = 0; d < SPATIAL; ++d) {
         const Axis& a = v.axis[d];

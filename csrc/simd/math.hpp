@@ -84,11 +84,15 @@ QUERNEL_INLINE vf log_core(vf f, vi e) {
     return fma(m, set1(LN2_HIGH), add(f, low));
 }
 
+// Whether a lane is no positive normal number; every such number's bits, moved by 2^31 - 2^23, are below -2^24.
+QUERNEL_INLINE bool any_odd(vf x) { return any(gti(addi(bits(x), seti(0x7f800000)), seti(-0x01000001))); }
+
 // log(x): -inf at zero, NaN below.
 QUERNEL_INLINE vf vlog(vf x) {
     vi e;
     const vf m = split_exponent(x, e);
     const vf y = log_core(sub(m, set1(1.0f)), e);
+    if (!any_odd(x)) return y;  // a check of 3 instructions for 8, of 29
     const vf low = select(gt(x, set1(-TINY)), set1(-INF), set1(__builtin_nanf("")));
     return select(ge(x, set1(TINY)), select(eq(x, set1(INF)), x, y), select(isnan(x), x, low));
 }

@@ -95,6 +95,7 @@ CASES = [
     *trio("winograd-same", (3, 11, 13, 37), (3, 3), 70, padding="same", bias=True),
     *trio("winograd-gradients", (4, 13, 13, 36), (3, 3), 40, padding="same", bias=True),
     *trio("winograd-rim", (1, 13, 13, 32), (3, 3), 64),
+    *trio("winograd-groups", (2, 12, 13, 72), (3, 3), 80, padding="same", groups=2, bias=True),
     *trio("one-dimension", (2, 19, 3), (4,), 5, strides=2, padding="same", bias=True),
     *trio("three-dimensions", (2, 5, 4, 6, 3), (3, 2, 3), 4, strides=(2, 1, 2), padding="same", bias=True),
     *trio("batch0", (0, 5, 5, 3), (3, 3), 4, bias=True),
