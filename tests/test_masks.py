@@ -60,6 +60,34 @@ def test_ids_of_any_type(kind):
             layer(np.array([top], kind))
 
 
+def test_embedding_begins_as_its_initializer_says():
+    layer = L.Embedding(5, 3, embeddings_initializer=qn.initializers.Constant(2.0), activity_regularizer="l1")
+    np.testing.assert_array_equal(layer(IDS).numpy(), np.full((2, 4, 3), 2.0))
+    assert float(layer.losses[0]) == pytest.approx(0.01 * 2 * 4 * 3 * 2 / 2, rel=1e-6)  # the mean over two samples
+
+
+@pytest.mark.parametrize("layer, x", [
+    (L.Embedding(5, 3, "ones", "l2", "non_neg", mask_zero=True, activity_regularizer="l1"), IDS),
+    (L.Masking(-1.5), np.array([[[1.0, 2.0], [-1.5, -1.5]]], "float32")),
+    (L.RepeatVector(3), normal(2, 4)),
+    (L.Permute((2, 1)), normal(2, 4, 3)),
+    (L.TimeDistributed(L.Dense(3, activation="tanh")), normal(2, 4, 3)),
+], ids=lambda value: type(value).__name__)  # fmt: skip
+def test_configurations(layer, x):
+    y = layer(x)
+    config = json.loads(json.dumps(layer.get_config()))
+    again = type(layer).from_config(config)
+    assert json.loads(json.dumps(again.get_config())) == config
+    for name in ("embeddings_initializer", "embeddings_regularizer", "embeddings_constraint", "activity_regularizer"):
+        if name in config:
+            assert type(getattr(again, name)) is type(getattr(layer, name)) is not type(None)
+    other = again(x)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(again(x).numpy(), y.numpy())
+    np.testing.assert_array_equal(mask_of(other), mask_of(y))
+    assert len(again.losses) == len(layer.losses) and other.dtype == y.dtype
+
+
 def test_embedding_gradients_add_up_where_ids_repeat():
     layer = L.Embedding(5, 2, embeddings_regularizer=qn.regularizers.L2(0.5), embeddings_constraint="non_neg")
     with qn.GradientTape() as tape:
@@ -148,8 +176,22 @@ def test_time_distributed_goes_step_by_step_where_samples_meet():
         def call(self, x):
             return x - qn.ops.mean(x, axis=0, keepdims=True)
 
-    y = L.TimeDistributed(Centered())(x).numpy()
-    np.testing.assert_allclose(y, x - x.mean(0, keepdims=True), atol=1e-6)
+    def centered(x):
+        return x - qn.ops.mean(x, axis=0, keepdims=True)
+
+    for inner in (Centered(), L.Activation(centered), L.Dense(2, centered, kernel_initializer="identity")):
+        y = L.TimeDistributed(inner)(x).numpy()
+        np.testing.assert_allclose(y, x - x.mean(0, keepdims=True), atol=1e-6)
+    y = L.TimeDistributed(L.Softmax(axis=0))(x).numpy()
+    np.testing.assert_allclose(y.sum(0), np.ones((4, 2)), rtol=1e-6)
+    y = L.TimeDistributed(L.Dropout(0.5, noise_shape=(1, 64), seed=1))(np.ones((3, 4, 64), "float32"), training=True)
+    np.testing.assert_array_equal(y.numpy(), np.repeat(y.numpy()[:1], 3, axis=0))  # samples share what is dropped
+    assert not any(np.array_equal(y.numpy()[0, t], y.numpy()[0, 0]) for t in (1, 2, 3))
+    inner = L.GRU(2, stateful=True)
+    y = L.TimeDistributed(inner)(normal(3, 4, 5, 2)).numpy()
+    inner.reset_state()
+    for t in range(4):
+        np.testing.assert_array_equal(inner(normal(3, 4, 5, 2)[:, t]).numpy(), y[:, t])
 
 
 def test_time_distributed_hands_each_step_its_mask():
