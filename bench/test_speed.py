@@ -2,8 +2,9 @@
 
 OMP_PROC_BIND=true pytest bench/ -k "conv_forward and (call or torch)" --benchmark-columns=median,iqr,rounds
 
-The names: kernel (from C++, without Python), call (from Python), torch, onednn, mkl, blas, numba, numpy. A round makes as many
-calls as extra_info says, the same number for all contestants of a case. QUERNEL_ISA and QUERNEL_NUM_THREADS set the
+The names: kernel (from C++, without Python), call (from Python), torch, onednn, mkl, blas, numba, numpy. Times are those of one
+call; a round makes as many as extra_info says, the same number for all contestants of a case. Each takes about a second, all of
+them most of an hour: choose with -k. QUERNEL_ISA and QUERNEL_NUM_THREADS set the
 instruction set and the threads. Nothing is interleaved here: on a shared machine use `quernel bench`.
 """
 
@@ -48,3 +49,6 @@ def test_speed(benchmark, case, name):
     if best.enter is not None:
         best.enter()
     benchmark(best.run, calls)
+    if benchmark.stats is not None:  # None with --benchmark-disable
+        seconds = benchmark.stats.stats.data
+        seconds[:] = [s / calls for s in seconds]

@@ -89,8 +89,9 @@ def test_resume_from_the_command_line(tmp_path):
     assert [r for r in both["rows"] if r["op"] == "relu"] == first["rows"]  # not measured again
     assert {r["op"] for r in both["rows"]} == {"relu", "exp"} and len(both["rows"]) == len(first["rows"]) + 1
     assert len(list((tmp_path / "kept").iterdir())) == 1
-    none = _bench(tmp_path, "--op", "relu,exp,sum", *words, "--minutes", "1e-9")
+    none = _bench(tmp_path, "--op", "relu,exp,sum", *words, "--minutes", "1e-9", "--html", "a.html")
     assert none.returncode == 0 and "lines are left to measure" in none.stdout
+    assert "lines are left to measure" in (tmp_path / "a.html").read_text()
     assert json.loads((tmp_path / "a.json").read_text())["left"] == len(choose_cases(["sum"]))
 
 

@@ -1,5 +1,6 @@
 """The scripts under bench/ that time thread counts and calls in programs: they run, and measure what they say."""
 
+import json
 import os
 import subprocess
 import sys
@@ -75,6 +76,17 @@ def test_threads_from_the_command_line(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "assign-110k" in done.stdout and "of 2 cases take over 1.1 of the best fixed count" in done.stdout
+
+
+def test_pytest_bench_gives_the_time_of_one_call(tmp_path):
+    words = ["-k", "lerp_update and (kernel or numpy)", "-p", "no:cacheprovider", "--benchmark-max-time=0.05"]
+    command = [sys.executable, "-m", "pytest", "-q", *words, f"--benchmark-json={tmp_path / 'a.json'}", str(BENCH)]
+    done = subprocess.run(command, cwd=BENCH.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    found = {b["params"]["name"]: b for b in json.loads((tmp_path / "a.json").read_text())["benchmarks"]}
+    assert set(found) == {"kernel", "numpy"}
+    for one in found.values():  # a round of so many calls takes 1 ms and more
+        assert one["extra_info"]["calls"] > 1000 and one["stats"]["median"] < 5e-5
 
 
 def test_idling_idles_and_subnormals_are_subnormal(bench):

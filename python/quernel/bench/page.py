@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .families import MEMORY
 from .picture import png
-from .report import NOTE, case_lines, head, noise, roof_lines, slower_lines, summary_lines
+from .report import NOTE, case_lines, head, noise, roof_lines, slower_lines, summary_lines, unfinished
 
 STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 110em; padding: 0 1em; color: #222; }
@@ -47,16 +47,15 @@ def page(run):
     """The page's text."""
     title = f"quernel bench, {run['machine']['date'][:10]}"
     picture = base64.b64encode(png(run)).decode()
-    peers = run["machine"]["peers"]
+    peers, slower = run["machine"]["peers"], slower_lines(run)
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style>",
         f"<h1>{html.escape(title)}</h1>",
         "<pre>" + html.escape("\n".join(head(run))) + "</pre>",
         "<h2>Families</h2>",
         _table(*summary_lines(run, MEMORY), peers),
-        f"<p>{html.escape(noise(run))}</p>",
-        "<h2>Where a library is faster</h2>",
-        _table(*slower_lines(run)),
+        *(f"<p>{html.escape(sentence)}</p>" for sentence in (noise(run), *unfinished(run))),
+        *(["<h2>Where a library is faster</h2>", _table(*slower)] if slower[1] else []),
         "<h2>Roofline</h2>",
         f'<img alt="Roofline: every case beside its roof" src="data:image/png;base64,{picture}">',
         "<h2>Cases</h2>",

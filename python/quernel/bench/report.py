@@ -3,6 +3,7 @@
 from .families import arithmetic
 from .results import KEEP, TOO_LONG, slower, summary
 
+BACKENDS = {"numba": "Numba fallback", "numpy": "NumPy definition"}
 OTHERS = ("torch", "onednn", "mkl", "blas")  # peers that are not ours
 
 
@@ -116,6 +117,14 @@ def noise(run):
     return text + "."
 
 
+def unfinished(run):
+    """Sentences about what was not measured."""
+    found = ["The run was interrupted: these are the cases done until then."] if run["interrupted"] else []
+    if run.get("left"):
+        found.append(f"{run['left']} lines are left to measure: with --json FILE --resume the same command goes on.")
+    return found
+
+
 def settings(run):
     """{peer: [the settings that won, with their counts]}."""
     counts = {}
@@ -134,6 +143,9 @@ def head(run):
     lines = [f"quernel {m['quernel']}, {m['compiler']}, Python {m['python']}, {m['date']}"]
     lines.append(f"{m['processor']}, {m['cpus']} CPUs, {m['system']}; {caches}")
     lines.append(" ".join(f"{n}={v}" for n, v in m["environment"].items()))
+    which = run["settings"]["backend"]
+    if which != "native":
+        lines.append(f"our side: the {BACKENDS[which]}, called from Python; both of its times are of the same call")
     for name, peer in m["peers"].items():
         lines.append(f"{name} {peer['version']}: {peer['what']}")
         won = settings(run).get(name)
@@ -161,8 +173,5 @@ def text(run, memory):
             parts.append(table(head_line, lines, left=4))
         parts += [f"{r['op']} {r['case']}: {n} left out: {why}" for r in run["rows"] for n, why in r["left_out"].items()
                   if why != TOO_LONG]  # fmt: skip
-    if run["interrupted"]:
-        parts.append("The run was interrupted: these are the cases done until then.")
-    if run.get("left"):
-        parts.append(f"{run['left']} lines are left to measure: with --json FILE --resume the same command goes on.")
+    parts += unfinished(run)
     return "\n\n".join(parts)
