@@ -299,7 +299,6 @@ def test_floatx_and_masks_are_part_of_the_signature():
     assert len(run.plans) == 3
 
 
-@pytest.mark.skipif(len(qn.backend.isas()) < 2, reason="one instruction set")
 def test_the_instruction_set_is_part_of_the_signature():
     run = qn.function(lambda x: ops.tanh(x))
     for _ in range(3):
