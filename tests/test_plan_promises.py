@@ -306,7 +306,7 @@ def test_the_instruction_set_is_part_of_the_signature():
             with qn.backend.use_isa(isa):
                 run(X)
     assert [p.runs for p in run.plans] == [1] * len(qn.backend.isas())
-    assert {op.resolved.payload[1] for p in run.plans for op, _ in p.program.calls} == set(qn.backend.isas())
+    assert {p.conditions._world[1] for p in run.plans} == set(qn.backend.isas())
 
 
 # --- running
