@@ -12,11 +12,11 @@ import pytest
 import quernel as qn
 from quernel.bench import compare, families, results, roof
 from quernel.bench.apart import Apart
-from quernel.bench.contestants import Ours, nearest
+from quernel.bench.contestants import Ours, nearest, placed
 from quernel.bench.families import MEMORY
 from quernel.bench.peers import find
 from quernel.bench.run import Row, choose_cases
-from quernel.testing.case import MANY, normal, rows_apart, shifted
+from quernel.testing.case import MANY, Case, normal, rows_apart, shifted
 from quernel.testing.cases import speed_cases
 
 
@@ -252,3 +252,17 @@ def test_an_interrupt_prints_what_is_done(ctrl_c, tmp_path):
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "relu 1MB" in out and "The run was interrupted" in out and "add channels" not in out
+
+
+def test_inputs_lie_in_whole_lines_but_where_a_case_says_otherwise():
+    case = Case("gemm", "odd", (normal(3, 5), shifted(normal(5, 4)), None), {})
+    given = case.make("float32")
+    moved = placed(case, given)
+    assert all(np.array_equal(a, b) for a, b in zip(given[:2], moved)) and moved[2] is None
+    assert moved[0] is not given[0] and moved[0].ctypes.data % 64 == 0
+    assert moved[1] is given[1] and moved[1].ctypes.data % 64 == 4
+    for case in choose_cases(
+        ["add", "concat", "adam_update", "relu_dx", "sparse_categorical_crossentropy"], quick=True
+    ):
+        given = case.make("float32")
+        assert str(placed(case, given)) == str(given)
