@@ -38,7 +38,7 @@ PlannedView planned_view(const py::handle& item) {
     return v;
 }
 
-constexpr int64_t EPILOGUE = 1;
+constexpr int64_t EPILOGUE = 1, IN_PLACE = 2;
 
 std::unique_ptr<Plan> make_plan(int isa, int64_t workspace, const py::sequence& roots, const py::sequence& ops,
                                 int abort_after, const py::sequence& undo) {
@@ -63,8 +63,9 @@ std::unique_ptr<Plan> make_plan(int isa, int64_t workspace, const py::sequence& 
         for (const py::handle& n : t[3].cast<py::sequence>()) op.ints.push_back(n.cast<int64_t>());
         for (const py::handle& x : t[4].cast<py::sequence>()) op.floats.push_back(x.cast<double>());
         const int64_t flags = t[5].cast<int64_t>();
-        if (flags & ~EPILOGUE) throw py::value_error("plan: unknown op flags " + std::to_string(flags));
+        if (flags & ~(EPILOGUE | IN_PLACE)) throw py::value_error("plan: unknown op flags " + std::to_string(flags));
         op.epilogue = flags & EPILOGUE;
+        op.in_place = flags & IN_PLACE;
         recipe.ops.push_back(std::move(op));
     }
     for (const py::handle& item : undo) {

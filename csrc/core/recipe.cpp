@@ -50,6 +50,13 @@ void check_view(const Recipe& recipe, const PlannedView& v, bool output, const s
     if (output && v.view.size() && overlaps_itself(v.view)) refuse(name + ": elements overlap in memory");
 }
 
+bool same_elements(const View& a, const View& b) {
+    if (a.rank != b.rank || a.dtype != b.dtype) return false;
+    for (int d = 0; d < a.rank; ++d)
+        if (a.shape[d] != b.shape[d] || a.stride[d] != b.stride[d]) return false;
+    return true;
+}
+
 void check_overlap(const Recipe& recipe, const PlannedOp& op, const std::string& label) {
     for (size_t o = op.n_in; o < op.views.size(); ++o) {
         if (op.views[o].view.absent()) continue;
@@ -57,6 +64,9 @@ void check_overlap(const Recipe& recipe, const PlannedOp& op, const std::string&
         for (size_t i = 0; i < o; ++i) {
             if (op.views[i].view.absent() || recipe.roots[op.views[i].root].kind == ARGUMENT) continue;
             const Place other = place_of(recipe, op.views[i]);
+            if (op.in_place && out.space == other.space && same_elements(op.views[o].view, op.views[i].view) &&
+                out.span.begin == other.span.begin)
+                continue;
             if (!out.span.empty() && !other.span.empty() && out.space == other.space && out.span.meets(other.span))
                 refuse(label + ": output " + number((int64_t)o - op.n_in) + " overlaps another operand of the op");
         }

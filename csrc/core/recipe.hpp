@@ -35,6 +35,7 @@ struct PlannedOp {
     std::vector<int64_t> ints;
     std::vector<double> floats;
     bool epilogue;  // only outputs need it
+    bool in_place;  // elementwise: an output may be where an input is, element on element
     bool dynamic;   // touches memory that may move between steps
 };
 

@@ -21,6 +21,10 @@ def describe(value, leaves):
     if kind is np.ndarray:
         if not _plain(value):
             value = as_array(value, "argument")
+        for i, leaf in enumerate(leaves):
+            if leaf is value:  # an autoencoder's targets: the step is recorded with one array, and reads it once
+                leaves.append(value)
+                return "same", i
         leaves.append(value)
         return "array", value.shape, value.strides, value.dtype.num
     if kind is Rows:
@@ -93,14 +97,17 @@ def advance_of(leaf):
 
 
 def first_step(leaves):
-    """For each leaf an array of the first step's data that is a root of its own (see recorder.alias)."""
-    arrays = []
+    """For each leaf an array of the first step's data that is a root of its own (see recorder.alias); one for the same
+    ndarray.
+    """
+    arrays, known = [], {}
     for leaf in leaves:
         if type(leaf) is Reader:  # a Variable's memory, which the step may write: it reads what was there before
             arrays.append(kernels.copy(leaf._array))
+        elif type(leaf) is np.ndarray:
+            arrays.append(known.setdefault(id(leaf), alias(leaf)))
         else:
-            array = leaf.at(0) if type(leaf) is Rows else array_of(leaf)
-            arrays.append(alias(array))
+            arrays.append(alias(leaf.at(0) if type(leaf) is Rows else array_of(leaf)))
     return arrays
 
 

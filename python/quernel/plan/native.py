@@ -1,11 +1,13 @@
 """NativeEngine: a program as one `_core.Plan`, with one workspace laid out for all its buffers."""
 
 from .. import backend
+from .in_place import in_place, joined
 from .layout import Layout
 from .program import OUTPUT
 from .recorder import ARGUMENT, MADE
 
 _WORKSPACE, _FIXED, _ARGUMENT, _OUTPUT = range(4)
+_EPILOGUE, _IN_PLACE = 1, 2
 
 
 def can_run(program):
@@ -19,13 +21,14 @@ class NativeEngine:
     kind = "native"
 
     def __init__(self, program):
-        self.layout = Layout(lifetimes(program))
+        taken, self.in_place = in_place(program)
+        self.layout = Layout(joined(lifetimes(program), taken))
         roots, self._index = [], {}
         outputs = {ref.root: i for i, ref in enumerate(program.outputs)}
         for number, root in program.roots.items():
             self._index[number] = len(roots)
             if root.kind is MADE:
-                roots.append((_WORKSPACE, self.layout.offsets.get(number, 0), root.bytes))
+                roots.append((_WORKSPACE, self.layout.offsets.get(taken.get(number, number), 0), root.bytes))
             elif root.kind is ARGUMENT:
                 begin, end = _reach(program, number)
                 roots.append((_ARGUMENT, program.arguments.index(root.what), end, -begin))
@@ -34,10 +37,11 @@ class NativeEngine:
             else:
                 roots.append((_FIXED, root.address, root.bytes))
         ops, isa = [], None
-        for op, epilogue in program.calls:
+        for i, (op, epilogue) in enumerate(program.calls):
             _, isa, index, ints, floats = op.resolved.payload
             ins, outs = operands(op)
-            ops.append((index, self._views(ins), self._views(outs), ints, floats, int(epilogue)))
+            flags = _EPILOGUE * epilogue + _IN_PLACE * (i in self.in_place)
+            ops.append((index, self._views(ins), self._views(outs), ints, floats, flags))
         undo = [(self._index[number], 0, size) for number, size in program.undo]
         if isa is None:
             isa = backend.native_op("copy")[1]

@@ -23,11 +23,11 @@ def pooled_first_layers(program):
     """
     changed = True
     while changed:
-        uses = _Uses(program)
+        uses = Uses(program)
         changed = any(_fuse(program, uses, i) for i in range(len(program.calls)))
 
 
-class _Uses:
+class Uses:
     """Who makes and reads each buffer; calls are told apart by their position."""
 
     def __init__(self, program):

@@ -23,6 +23,7 @@ class PythonEngine:
 
     kind = "python"
     layout = None
+    in_place = frozenset()
 
     def __init__(self, program):
         self.program = program

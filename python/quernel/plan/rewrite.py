@@ -3,7 +3,7 @@
 from .. import recording
 from .drops import rows_that_a_pool_drops
 from .fused_loss import dense_and_loss, loss_and_gradient
-from .pooled import pooled_first_layers
+from .pooled import Uses, pooled_first_layers
 from .recorder import MADE, OUTSIDE, Like, Op, Root, address_of, array_at
 from .trace import FLAGGING
 
@@ -88,8 +88,43 @@ def _value(program, ref):
     return array_at(owner, address_of(owner) + ref.offset, ref)
 
 
+def rows_gathered_twice(program):
+    """A gather of the same rows of the same array as one before goes, and its readers read that one's result: the targets
+    of an autoencoder are its inputs. Nobody writes what the two read or make, so they make the same.
+
+    Other calls that are made twice stay: somebody may save memory by making a result anew.
+    """
+    uses, known, same, calls = Uses(program), {}, {}, []
+    for op, epilogue in program.calls:
+        op = _reading(op, same)
+        if op.kernel.name == "gather" and all(uses.constant(ref) for ref in (*op.reads(), *op.writes())):
+            key = *op.inputs, op.attrs["axis"], op.resolved.backend, epilogue
+            first = known.setdefault(key, op)
+            if first is not op:
+                same[op.outputs[0].root] = first.outputs[0].root
+                del program.roots[op.outputs[0].root]
+                continue
+        calls.append((op, epilogue))
+    program.calls[:] = calls
+
+
+def _reading(op, same):
+    """The call with other roots in the place of some."""
+    if not any(ref.root in same for ref in op.reads()):
+        return op
+    inputs = [
+        [_of(ref, same) for ref in value] if type(value) is list else value and _of(value, same) for value in op.inputs
+    ]
+    return Op(op.kernel, op.attrs, op.resolved, inputs, op.outputs, op.written, op.line)
+
+
+def _of(ref, same):
+    return ref._replace(root=same.get(ref.root, ref.root))
+
+
 REWRITES = [
     constant_calls,
+    rows_gathered_twice,
     relu_before_pool,
     pooled_first_layers,
     rows_that_a_pool_drops,

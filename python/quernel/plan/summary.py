@@ -32,14 +32,15 @@ def rows(plan):
     """A Row for each call of a plan."""
     work, times = plan.engine.describe(), plan.engine.times()
     result = []
-    for (op, epilogue), (flops, moved, ranks), (runs, seconds) in zip(plan.program.calls, work, times):
+    measured = zip(plan.program.calls, work, times)
+    for i, ((op, epilogue), (flops, moved, ranks), (runs, seconds)) in enumerate(measured):
         made = op.outputs or op.written
         shape = "x".join(map(str, made[0].shape)) if made else ""
         if len(made) > 1:
             shape += f" +{len(made) - 1}"
         result.append(
             Row(
-                op.kernel.name,
+                op.kernel.name + (" in place" if i in plan.engine.in_place else ""),
                 op.resolved.backend,
                 shape,
                 flops,
