@@ -45,6 +45,39 @@ def test_adam(amsgrad):
     assert [v.name for v in optimizer.variables[:2]] == ["iteration", "learning_rate"]
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("centered", [False, True])
+def test_rmsprop(momentum, centered):
+    w, v, a, m = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2), np.zeros(2)
+    grads = [[1.0, -2.0], [0.1, 0.0], [3.0, 5.0]]
+    for g in np.array(grads):
+        v = 0.8 * v + 0.2 * g * g
+        a = 0.8 * a + 0.2 * g
+        m = momentum * m + 0.01 * g / np.sqrt(v - (a * a if centered else 0) + 1e-7)
+        w = w - m
+    optimizer = qn.optimizers.RMSprop(0.01, 0.8, momentum, centered=centered)
+    np.testing.assert_allclose(step(optimizer, [1, 2], *grads), w, rtol=2e-6)
+    assert len(optimizer.variables) == 3 + bool(momentum) + centered
+    again = qn.optimizers.deserialize(qn.optimizers.serialize(optimizer))
+    assert type(again) is qn.optimizers.RMSprop and again.get_config() == optimizer.get_config()
+    with pytest.raises(ValueError, match="rho: expected a number from 0 to 1, received 2"):
+        qn.optimizers.RMSprop(rho=2)
+
+
+def test_a_model_compiled_without_an_optimizer_has_rmsprop():
+    x, results = np.linspace(-1, 1, 40, dtype="float32").reshape(20, 2), []
+    for eagerly in (True, False):
+        qn.utils.set_random_seed(0)
+        model = qn.Sequential([qn.layers.Input((2,)), qn.layers.Dense(1)])
+        model.compile(loss="mse", run_eagerly=eagerly)
+        assert type(model.optimizer) is qn.optimizers.RMSprop
+        model.optimizer.learning_rate = 0.01
+        losses = model.fit(x, x[:, :1], batch_size=5, epochs=30, verbose=0).history["loss"]
+        assert losses[-1] < 0.1 * losses[0]
+        results.append((losses, [w.tobytes() for w in model.get_weights()]))
+    assert results[0] == results[1]
+
+
 def test_learning_rate_is_a_variable():
     optimizer = qn.optimizers.SGD(0.5)
     optimizer.learning_rate = 0.25

@@ -3,9 +3,10 @@
 from ..identifiers import Family as _Family
 from .adam import Adam as Adam
 from .optimizer import Optimizer as Optimizer
+from .rmsprop import RMSprop as RMSprop
 from .sgd import SGD as SGD
 
-_family = _Family("optimizer", [Adam, SGD], {"sgd": SGD, "adam": Adam})
+_family = _Family("optimizer", [Adam, RMSprop, SGD], {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop})
 
 
 def get(identifier):
