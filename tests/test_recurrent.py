@@ -420,3 +420,20 @@ def test_plans_ask_for_the_settings_of_the_cell(name):
 
     for a, b in zip(train(False), train(True)):
         assert_same_bits(a, b)
+
+
+@pytest.mark.parametrize("units", [257, 300, 513, 700])
+def test_a_step_sums_in_dots_order_whatever_it_takes_at_a_time(units):
+    """Recurrent products of more terms than pass at once, and than a chain has, beside those of dense layers."""
+    if not qn.backend.available("native"):
+        pytest.skip("needs the compiled core")
+    K, rng = qn.kernels, np.random.default_rng(units)
+    z, h, u = (rng.standard_normal(shape).astype("float32") * 0.1 for shape in
+               [(20, 1, 4 * units), (20, units), (units, 4 * units)])  # fmt: skip
+    y, last, c, gates, cells = K.lstm_forward(z, u, h)
+    expected = K.add(K.dense_forward(h, u), z[:, 0])
+    for gate, function in enumerate([K.sigmoid, K.sigmoid, K.tanh, K.sigmoid]):
+        part = slice(gate * units, (gate + 1) * units)
+        assert np.array_equal(gates[:, 0, part], function(expected[:, part])), f"gate {gate}"
+    dz, _, dh, _ = K.lstm_dx(y, gates, cells, u, rng.standard_normal(y.shape).astype("float32"))
+    assert np.array_equal(dh, K.dense_dx(dz[:, 0], u))
