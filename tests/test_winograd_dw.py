@@ -143,7 +143,8 @@ def test_sums_that_are_huge_on_the_way(sizes, isa, sharing):
             assert_same_bits(gradient(x, dy), usual, f"{threads} threads")
 
 
-@pytest.mark.parametrize("case", [*SHAPES, (2, 12, 16, 100, 132, "same"), (3, 12, 12, 260, 32, "same")], ids=str)
+@pytest.mark.parametrize("case", [*SHAPES, (2, 12, 16, 100, 132, "same"), (3, 12, 12, 260, 32, "same"),
+                                  (8, 12, 12, 260, 256, "same")], ids=str)  # fmt: skip
 def test_the_bits_of_any_team_isa_and_layout(case, sharing):
     *_, padding = case
     x, dy = pair(*case)
