@@ -182,7 +182,7 @@ def test_bits_depend_on_one_image_alone(isa, sharing):
         ((1, 12, 12, 32), 31, {"padding": "same"}, False),
         ((1, 12, 10, 32), 32, {"padding": "same"}, False),
         ((1, 3, 80, 64), 64, {"padding": "same"}, False),
-        ((1, 14, 14, 64), 64, {"groups": 2}, False),
+        ((1, 14, 14, 64), 64, {"groups": 2}, True),
     ],
     ids=str,
 )
