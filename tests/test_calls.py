@@ -178,6 +178,39 @@ def test_a_call_made_before_is_known_by_all_that_matters():
             np.testing.assert_array_equal(kernels.add(x, x), x + x)
 
 
+def test_a_known_call_in_place_or_of_lists_is_known_by_all_that_matters():
+    kernels = qn.kernels
+    rate = np.array(0.5, "float32")
+
+    def step(w, g, **attributes):
+        kernels.sgd_update([w], [g], rate, **attributes)
+        return w.tolist()
+
+    for _ in range(3):
+        one, two = np.ones(2, "float32"), np.full(2, 2, "float32")
+        assert step(one.copy(), two) == [0, 0]
+        assert step(np.ones(4, "float32")[::2], two) == [0, 0]
+        with pytest.raises(TypeError, match="float64"):
+            step(np.ones(2), two.astype("float64"))
+        kernels.sgd_update([v := one.copy(), w := two.copy()], [one, one], rate, [one.copy(), two.copy()], momentum=0.5)
+        assert v.tolist() == [1, 1] and w.tolist() == [2.5, 2.5]
+        fixed = one.copy()
+        fixed.flags.writeable = False
+        with pytest.raises(ValueError, match="writeable"):
+            step(fixed, two)
+        with pytest.raises(ValueError, match="overlap"):
+            step(one, one)
+        with pytest.raises(ValueError, match=r"gradients"):
+            kernels.sgd_update([one.copy()], [two, two], rate)
+        assert kernels.concat([one, two]).tolist() == [1, 1, 2, 2]
+        assert kernels.concat([one, two.astype(">f4")]).tolist() == [1, 1, 2, 2]
+        assert kernels.concat((one, two), axis=-1).tolist() == [1, 1, 2, 2]
+        assert kernels.concat([[1.0, 1.0], np.ones(2)]).tolist() == [1, 1, 1, 1]
+        assert kernels.add([one, two], one).tolist() == [[2, 2], [3, 3]]  # a list that is one array
+        with qn.backend.use_backend("numpy"):
+            assert step(one.copy(), two) == [0, 0]
+
+
 @pytest.mark.skipif(not qn.backend.available("native"), reason="needs the compiled core")
 def test_a_known_call_is_made_by_the_backend_of_now():
     x = np.full((2, 3), 1e-40, "float32")  # zero natively, a number to NumPy

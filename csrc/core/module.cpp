@@ -66,21 +66,21 @@ View view_of(PyObject* object, const char* role, size_t index) {
         v.rank = -1;
         return v;
     }
-    const std::string name = std::string(role) + " " + std::to_string(index);
-    if (!py::isinstance<py::array>(py::handle(object))) throw py::type_error(name + ": expected a numpy.ndarray");
+    const auto name = [&] { return std::string(role) + " " + std::to_string(index); };
+    if (!py::isinstance<py::array>(py::handle(object))) throw py::type_error(name() + ": expected a numpy.ndarray");
     const auto* array = py::detail::array_proxy(object);
     v.rank = array->nd;
     if (v.rank > MAX_RANK)
-        throw py::value_error(name + ": expected at most 8 dimensions, received " + std::to_string(v.rank));
-    const int code = dtype_code(py::handle(object).cast<py::array>().dtype().num());
-    if (code < 0) throw py::type_error(name + ": no native kernel takes this dtype");
+        throw py::value_error(name() + ": expected at most 8 dimensions, received " + std::to_string(v.rank));
+    const int code = dtype_code(py::reinterpret_borrow<py::dtype>(array->descr).num());
+    if (code < 0) throw py::type_error(name() + ": no native kernel takes this dtype");
     v.dtype = code;
     v.data = array->data;
     const int64_t item = item_size(code);
     for (int d = 0; d < v.rank; ++d) {
         v.shape[d] = array->dimensions[d];
         if (array->strides[d] % item && v.shape[d] > 1)
-            throw py::value_error(name + ": strides are not multiples of the item size");
+            throw py::value_error(name() + ": strides are not multiples of the item size");
         v.stride[d] = array->strides[d] / item;
     }
     return v;
@@ -88,7 +88,11 @@ View view_of(PyObject* object, const char* role, size_t index) {
 
 // Outputs that the caller supplied: no zero strides, no overlap with an input, with each other or within themselves.
 void check_outputs(const std::string& op, const std::vector<View>& in, const std::vector<View>& out) {
-    std::vector<Span> spans;
+    std::vector<Span> spans, read;
+    spans.reserve(out.size());
+    read.reserve(in.size());
+    for (const View& v : in)
+        if (!v.absent()) read.push_back(span_of(v));
     for (size_t i = 0; i < out.size(); ++i) {
         if (out[i].absent() || out[i].size() == 0) continue;
         if (overlaps_itself(out[i]))
@@ -97,10 +101,49 @@ void check_outputs(const std::string& op, const std::vector<View>& in, const std
         for (const Span& other : spans)
             if (s.meets(other)) throw py::value_error(op + ": out: two output arrays overlap; pass separate arrays");
         spans.push_back(s);
-        for (const View& v : in)
-            if (!v.absent() && s.meets(span_of(v)))
+        for (const Span& other : read)
+            if (s.meets(other))
                 throw py::value_error(op + ": out: the output overlaps an input; pass a separate array");
     }
+}
+
+void put(std::string& key, int64_t number) { key.append(reinterpret_cast<const char*>(&number), sizeof number); }
+
+bool describe_array(PyObject* object, std::string& key) {
+    using api = py::detail::npy_api;
+    if (object == Py_None) {
+        put(key, -1);
+        return true;
+    }
+    if (Py_TYPE(object) != api::get().PyArray_Type_) return false;
+    const auto* array = py::detail::array_proxy(object);
+    const auto dtype = py::reinterpret_borrow<py::dtype>(array->descr);
+    if (!(array->flags & api::NPY_ARRAY_C_CONTIGUOUS_) || dtype.byteorder() == '>') return false;
+    put(key, array->nd);
+    put(key, dtype.num());
+    put(key, array->flags & api::NPY_ARRAY_WRITEABLE_);
+    for (int d = 0; d < array->nd; ++d) put(key, array->dimensions[d]);
+    return true;
+}
+
+// What a kernel's answer depends on besides attributes and values, as a dictionary key: dtypes, sizes, what may be
+// written. None for a call that needs a closer look: an array of a class of its own, in another order in memory or of
+// the bytes, and a list where bit i of `lists` does not expect one.
+py::object described(const py::tuple& args, uint64_t lists) {
+    std::string key;
+    key.reserve(1024);
+    for (size_t i = 0; i < args.size(); ++i) {
+        PyObject* arg = PyTuple_GET_ITEM(args.ptr(), i);
+        if (i < 64 && (lists >> i & 1) && PyList_CheckExact(arg)) {
+            const Py_ssize_t n = PyList_GET_SIZE(arg);
+            put(key, -2 - n);
+            for (Py_ssize_t j = 0; j < n; ++j)
+                if (!describe_array(PyList_GET_ITEM(arg, j), key)) return py::none();
+        } else if (!describe_array(arg, key)) {
+            return py::none();
+        }
+    }
+    return py::bytes(key);
 }
 
 struct Prepared {
@@ -252,6 +295,8 @@ PYBIND11_MODULE(_core, m) {
         },
         "Registers a _core_<isa> table; returns (index, compiler, ops).");
     m.def("call", call_op, "Prepares and runs one op.");
+    m.def("described", described,
+          "Arrays and lists of arrays as a key of their dtypes and sizes; None if one is unusual.");
     m.def("estimate", estimate, "Prepares one op; returns its flops, bytes, ranks and scratch.");
     m.def("repeat", repeat, "Prepares one op and runs it `times` times on at most `threads` threads; returns seconds.");
     m.def("empty", empty, "An uninitialised array from the caching allocator.");

@@ -66,6 +66,7 @@ class Kernel:
             signature = signature.replace(parameters=[*signature.parameters.values(), out])
         self.__signature__ = signature
         self.usual = not (variadic or updates or view)
+        self._lists = sum(1 << i for i, name in enumerate(self.inputs) if name in self.variadic)
         self._cache = {}  # of _find
         self._known = {}  # usual_key -> (Resolved, a None for each input left out)
         self._generation = -1
@@ -78,8 +79,12 @@ class Kernel:
     def __call__(self, *args, out=None, **keywords):
         key = None
         if out is None:
-            key = usual_key(args, keywords) if self.usual and not recording.count else None
-            known = self._known.get(key) if self._generation == backends._state.generation else None
+            known = None
+            if not (self.view or recording.count or backends._state.core is None):
+                key = backends._state.core.described(args, self._lists)
+                if key is not None:
+                    key = usual_key(key, keywords)
+                    known = self._known.get(key) if self._generation == backends._state.generation else None
             if known is not None:
                 return self._again(known, args, keywords)
         elif self.view or self.updates:
@@ -97,12 +102,20 @@ class Kernel:
         """A native call whose like was checked and resolved before."""
         resolved, absent = known
         call, isa, op, ints, floats = resolved.payload
-        outs = tuple([backends._state.core.empty(shape, dtype) for shape, dtype in resolved.outs])
+        ins = args + absent
+        if self.updates:
+            ins, outs = self._split(ins)
+        else:
+            outs = tuple([backends._state.core.empty(shape, dtype) for shape, dtype in resolved.outs])
+            if self.variadic:
+                ins = self._flat(ins)
         try:
-            call(isa, op, args + absent, outs, ints, floats, False)
+            call(isa, op, ins, outs, ints, floats, bool(self.updates))
         except IndexError:
             self.definition(*args, **self.freeze(keywords))  # raises with the range expected and the index received
             raise
+        if self.updates:
+            return None
         return outs[0] if resolved.single else outs
 
     def collect(self, args, keywords):
@@ -264,6 +277,14 @@ class Kernel:
             flat.extend(a) if type(a) is list else flat.append(a)
         return tuple(flat)
 
+    def _split(self, arrays):
+        """What is only read, what is updated."""
+        ins, outs = [], []
+        for name, a in zip(self.inputs, arrays):
+            side = outs if name in self.updates else ins
+            side.extend(a) if a.__class__ is list else side.append(a)
+        return tuple(ins), tuple(outs)
+
     def _update(self, resolved, arrays, attrs):
         for name, value in zip(self.inputs, arrays):
             if name in self.updates:
@@ -272,8 +293,7 @@ class Kernel:
                         raise ValueError(f"{self.name}: {name}: expected a writeable array, received a read-only one")
         if resolved.backend == "native":
             call, isa, op, ints, floats = resolved.payload
-            ins = self._flat([a for n, a in zip(self.inputs, arrays) if n not in self.updates])
-            outs = self._flat([a for n, a in zip(self.inputs, arrays) if n in self.updates])
+            ins, outs = self._split(arrays)
             try:
                 call(isa, op, ins, outs, ints, floats, True)
             except IndexError:

@@ -57,23 +57,14 @@ def attribute_key(value):
     return (kind, repr(value)) if isinstance(value, (float, np.floating)) else (kind, value)
 
 
-def usual_key(args, keywords):
-    """A dictionary key of a call's shapes, dtypes and attributes as they are written; None for an unusual call.
+def usual_key(described, keywords):
+    """`described` of the arrays and the attributes as they are written, a dictionary key; None for an unusual call.
 
     Usual are arrays in C order and native byte order, or None, given by position, and attributes that are numbers or text.
     """
-    key = []
-    for a in args:
-        if a is None:
-            key.append(None)
-            continue
-        if a.__class__ is not np.ndarray or not a.flags.c_contiguous:
-            return None
-        key.append(a.shape)
-        if a.dtype is not FLOAT32:
-            if not a.dtype.isnative:
-                return None
-            key.append(a.dtype.num)
+    if not keywords:
+        return described
+    key = [described]
     for name, value in keywords.items():
         kind = value.__class__
         if kind not in PLAIN:
