@@ -1,6 +1,7 @@
 """optimizers: how gradients change weights."""
 
 from ..identifiers import Family as _Family
+from . import schedules as schedules
 from .adam import Adam as Adam
 from .optimizer import Optimizer as Optimizer
 from .rmsprop import RMSprop as RMSprop

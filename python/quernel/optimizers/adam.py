@@ -13,7 +13,7 @@ class Adam(Optimizer):
     With amsgrad the largest v so far takes v's place in the last line.
 
     Args:
-        learning_rate: a number or a Variable.
+        learning_rate: a number, a Variable or a schedule.
         beta_1: decay of m, in [0, 1).
         beta_2: decay of v, in [0, 1).
         epsilon: added to the root.
@@ -74,8 +74,8 @@ class Adam(Optimizer):
                 self.add_variable_from_reference(v, "velocity_hat") for v in self._trainable_variables
             ]
 
-    def _update(self, grads, variables, scale):
-        for vs, gs, rate, factor in self._groups(grads, variables, scale):
+    def _update(self, grads, variables, scale, learning_rate):
+        for vs, gs, rate, factor in self._groups(grads, variables, scale, learning_rate):
 
             def storage(variables):
                 return [v._prepare_write() for v in variables]
@@ -94,7 +94,7 @@ class Adam(Optimizer):
                 beta_2=self.beta_2,
                 epsilon=self.epsilon,
             )
-        for v, rows, values, rate, factor in self._row_updates(grads, variables, scale):
+        for v, rows, values, rate, factor in self._row_updates(grads, variables, scale, learning_rate):
             kernels.adam_rows_update(
                 v._prepare_write(),
                 rows._array,

@@ -10,6 +10,8 @@ from ..naming import auto_name, name_scope
 from ..row_gradient import RowGradient
 from ..tensor import Tensor, as_tensor
 from ..variable import Variable
+from . import schedules
+from .schedules.learning_rate_schedule import LearningRateSchedule
 
 
 class Rows(NamedTuple):
@@ -27,7 +29,8 @@ class Optimizer(recording.Versioned):
     variables' constraints are applied.
 
     Args:
-        learning_rate: a number, or a Variable that others may assign to.
+        learning_rate: a number, a Variable that others may assign to, or a `schedules.LearningRateSchedule`, which gives
+            each update its own.
         weight_decay: share of the weights taken away per update and unit of learning rate, or None.
         clipnorm: each gradient is scaled down to at most this norm, or None.
         clipvalue: the elements of gradients are clipped to -clipvalue .. clipvalue, or None.
@@ -35,7 +38,7 @@ class Optimizer(recording.Versioned):
         name: name of the optimizer; by default from the class's name.
 
     Raises:
-        ValueError: more than one way of clipping; a learning rate that is no number.
+        ValueError: more than one way of clipping; a learning rate that is none of these.
 
     Example:
         >>> import quernel as qn
@@ -72,12 +75,17 @@ class Optimizer(recording.Versioned):
         self._no_decay = set(), None  # ids, pattern of names
         with name_scope(self.name):
             self._iterations = Variable(0, dtype="int64", trainable=False, name="iteration")
-            if not isinstance(learning_rate, Variable):
+            if not isinstance(learning_rate, (Variable, LearningRateSchedule)):
                 if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float)):
-                    raise ValueError(f"learning_rate: expected a number or a Variable, received {learning_rate!r}")
+                    raise ValueError(
+                        f"learning_rate: expected a number, a Variable or a LearningRateSchedule, "
+                        f"received {learning_rate!r}"
+                    )
                 learning_rate = Variable(float(learning_rate), dtype=floatx(), trainable=False, name="learning_rate")
         self._learning_rate = learning_rate
-        self._variables += [self._iterations, self._learning_rate]
+        self._variables.append(self._iterations)
+        if isinstance(learning_rate, Variable):
+            self._variables.append(learning_rate)
         self._iterations._owner = self
 
     # --- state
@@ -89,16 +97,32 @@ class Optimizer(recording.Versioned):
 
     @property
     def learning_rate(self):
-        """The Variable of the learning rate; assigning a number changes its value."""
-        return self._learning_rate
+        """The Variable of the learning rate; assigning a number changes its value. With a schedule, what it gives the next
+        update, as a Tensor; assigning another schedule takes its place.
+        """
+        rate = self._learning_rate
+        if isinstance(rate, LearningRateSchedule):
+            recording.touch_settings(rate)
+            return rate(self._iterations.value)
+        return rate
 
     @learning_rate.setter
     def learning_rate(self, value):
-        self._learning_rate.assign(value)
+        if isinstance(value, LearningRateSchedule):
+            if isinstance(self._learning_rate, Variable):
+                self._variables = [v for v in self._variables if v is not self._learning_rate]
+            self._learning_rate = value
+        elif isinstance(self._learning_rate, LearningRateSchedule):
+            raise TypeError(
+                f"learning_rate: {self.name!r} follows a {type(self._learning_rate).__name__}: expected another "
+                f"LearningRateSchedule, received {value!r}; make an optimizer with a number to assign numbers"
+            )
+        else:
+            self._learning_rate.assign(value)
 
     @property
     def variables(self):
-        """iteration, learning_rate, then what `build` adds, variable by variable."""
+        """iteration, learning_rate (none with a schedule), then what `build` adds, variable by variable."""
         return list(self._variables)
 
     def build(self, variables):
@@ -207,8 +231,9 @@ class Optimizer(recording.Versioned):
         grads, variables = self._connected(grads, variables)
         grads = [self._in_form(g, v) if type(g) is RowGradient else g for g, v in zip(grads, variables)]
         grads, scale = self._clip(grads)
-        self._decay(variables)
-        self._update(grads, variables, scale)
+        rate = self.learning_rate
+        self._decay(variables, rate)
+        self._update(grads, variables, scale, rate)
         self._iterations.assign_add(1)
         for v in variables:
             if v.constraint is not None:
@@ -218,11 +243,11 @@ class Optimizer(recording.Versioned):
         """Updates one variable; subclasses define it."""
         raise TypeError(f"{type(self).__name__} has to define update_step(self, gradient, variable, learning_rate)")
 
-    def _update(self, grads, variables, scale):
+    def _update(self, grads, variables, scale, learning_rate):
         for g, v in zip(grads, variables):
-            self.update_step(g if scale is None else g * scale, v, ops.cast(self._learning_rate, dtype=v.dtype))
+            self.update_step(g if scale is None else g * scale, v, ops.cast(learning_rate, dtype=v.dtype))
 
-    def _groups(self, grads, variables, scale):
+    def _groups(self, grads, variables, scale, learning_rate):
         """(variables, gradients, learning rate, scale) by dtype: a kernel takes one float dtype at a time."""
         groups = {}
         for g, v in zip(grads, variables):
@@ -231,16 +256,14 @@ class Optimizer(recording.Versioned):
             groups.setdefault(v.dtype, ([], []))[0].append(v)
             groups[v.dtype][1].append(ops.cast(g, dtype=v.dtype) if g.dtype != v.dtype else g)
         for dtype, (vs, gs) in groups.items():
-            rate = ops.cast(self._learning_rate, dtype=dtype)
-            yield vs, gs, rate, None if scale is None else ops.cast(scale, dtype=dtype)
+            yield vs, gs, ops.cast(learning_rate, dtype=dtype), None if scale is None else ops.cast(scale, dtype=dtype)
 
-    def _row_updates(self, grads, variables, scale):
+    def _row_updates(self, grads, variables, scale, learning_rate):
         """(variable, rows, values, learning rate, scale) of the tables of which some rows change."""
         for g, v in zip(grads, variables):
             if type(g) is Rows:
-                rate = ops.cast(self._learning_rate, dtype=v.dtype)
                 factor = None if scale is None else ops.cast(scale, dtype=v.dtype)
-                yield v, g.rows, ops.cast(g.values, dtype=v.dtype), rate, factor
+                yield v, g.rows, ops.cast(g.values, dtype=v.dtype), ops.cast(learning_rate, dtype=v.dtype), factor
 
     def _in_form(self, gradient, variable):
         """A RowGradient as this optimizer takes it: Rows if it is lazy, else dense."""
@@ -302,17 +325,18 @@ class Optimizer(recording.Versioned):
         left_out = id(variable) in ids or (pattern and pattern.search(variable.name))
         return self.weight_decay is not None and not left_out
 
-    def _decay(self, variables):
+    def _decay(self, variables, rate):
         for v in variables:
             if self._decays(v):
-                v.assign(v - v * self.weight_decay * ops.cast(self._learning_rate, dtype=v.dtype))
+                v.assign(v - v * self.weight_decay * ops.cast(rate, dtype=v.dtype))
 
     # --- configuration
 
     def get_config(self):
+        rate = self._learning_rate
         return {
             "name": self.name,
-            "learning_rate": float(self._learning_rate.numpy()),
+            "learning_rate": float(rate.numpy()) if isinstance(rate, Variable) else schedules.serialize(rate),
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,
             "clipvalue": self.clipvalue,
@@ -321,7 +345,8 @@ class Optimizer(recording.Versioned):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**config)
+        rate = config.get("learning_rate")
+        return cls(**{**config, "learning_rate": schedules.deserialize(rate)} if isinstance(rate, dict) else config)
 
 
 def _clip_by_norm(g, limit):

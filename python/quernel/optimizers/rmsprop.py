@@ -12,7 +12,7 @@ class RMSprop(Optimizer):
         w = w - m
 
     Args:
-        learning_rate: a number or a Variable.
+        learning_rate: a number, a Variable or a schedule.
         rho: share of the moving means that stays, a number in [0, 1].
         momentum: number in [0, 1].
         epsilon: number added under the root.

@@ -11,7 +11,7 @@ class SGD(Optimizer):
         w = w + v, or with nesterov w = w + momentum * v - learning_rate * g
 
     Args:
-        learning_rate: a number or a Variable.
+        learning_rate: a number, a Variable or a schedule.
         momentum: number in [0, 1].
         nesterov: whether to look one step ahead.
         weight_decay, clipnorm, clipvalue, global_clipnorm, name: see Optimizer.
@@ -61,8 +61,8 @@ class SGD(Optimizer):
         if self.momentum:
             self.momentums = [self.add_variable_from_reference(v, "momentum") for v in self._trainable_variables]
 
-    def _update(self, grads, variables, scale):
-        for vs, gs, rate, factor in self._groups(grads, variables, scale):
+    def _update(self, grads, variables, scale, learning_rate):
+        for vs, gs, rate, factor in self._groups(grads, variables, scale, learning_rate):
             velocities = self.slots(self.momentums, vs) if self.momentum else None
             written = [v._prepare_write() for v in vs]
             kernels.sgd_update(
@@ -74,7 +74,7 @@ class SGD(Optimizer):
                 momentum=self.momentum,
                 nesterov=bool(self.nesterov and self.momentum),
             )
-        for v, rows, values, rate, factor in self._row_updates(grads, variables, scale):
+        for v, rows, values, rate, factor in self._row_updates(grads, variables, scale, learning_rate):
             kernels.sgd_rows_update(
                 v._prepare_write(),
                 rows._array,
