@@ -74,6 +74,10 @@ HAZARDS = {  # name: step, the calls that are in place
     "integers": (lambda x: ops.abs(ops.add(ops.cast(x, "int32"), ops.cast(x, "int32"))), []),
     "another dtype": (lambda x: ops.exp(ops.cast(ops.greater(ops.exp(x), 1.0), "float32")), []),
     "twice the same": (lambda x: (lambda y: ops.exp(ops.multiply(y, y)))(ops.exp(x)), ["multiply"]),
+    "alive while others are made": (
+        lambda x: (lambda y: ops.exp(y - ops.exp(ops.sum(ops.exp(x), axis=0, keepdims=True))))(ops.relu(ops.exp(x))),
+        ["relu"],
+    ),
     "one behind the other": (lambda x: ops.exp(ops.tanh(ops.relu(ops.exp(x)))), ["relu", "tanh"]),
 }
 
