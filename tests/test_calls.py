@@ -174,8 +174,6 @@ def test_a_call_made_before_is_known_by_all_that_matters():
             kernels.add(x, x.astype("float64"))
         with pytest.raises(IndexError, match="4"):
             kernels.gather(x, np.array([0, 4]))
-        with qn.backend.use_backend("numpy"):
-            np.testing.assert_array_equal(kernels.add(x, x), x + x)
 
 
 def test_a_known_call_in_place_or_of_lists_is_known_by_all_that_matters():
@@ -207,8 +205,8 @@ def test_a_known_call_in_place_or_of_lists_is_known_by_all_that_matters():
         assert kernels.concat((one, two), axis=-1).tolist() == [1, 1, 2, 2]
         assert kernels.concat([[1.0, 1.0], np.ones(2)]).tolist() == [1, 1, 1, 1]
         assert kernels.add([one, two], one).tolist() == [[2, 2], [3, 3]]  # a list that is one array
-        with qn.backend.use_backend("numpy"):
-            assert step(one.copy(), two) == [0, 0]
+    with qn.backend.use_backend("numpy"):  # after the rounds: another backend forgets the calls of this one
+        assert step(one.copy(), two) == [0, 0]
 
 
 @pytest.mark.skipif(not qn.backend.available("native"), reason="needs the compiled core")
