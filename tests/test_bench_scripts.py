@@ -1,4 +1,4 @@
-"""The scripts under bench/ that time thread counts and calls in programs: they run, and measure what they say."""
+"""The scripts under bench/ that time thread counts, widths and calls in programs: they run, and measure what they say."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def bench(monkeypatch):
     before = qn.get_num_threads()
     yield
     qn.set_num_threads(before)
-    for name in ("conditions", "threads"):
+    for name in ("conditions", "threads", "widths"):
         sys.modules.pop(name, None)
 
 
@@ -76,6 +76,48 @@ def test_threads_from_the_command_line(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "assign-110k" in done.stdout and "of 2 cases take over 1.1 of the best fixed count" in done.stdout
+
+
+def test_widths_that_break_a_rule_are_found(bench):
+    import widths
+
+    sizes = [15, 16, 17, 31, 32, 33]
+    fair = [1.0, 1.0, 2.0, 2.0, 2.0, 3.0]  # a vector takes 1
+    ratios, off = widths.broken(np.array([fair] * 3), sizes, 16)
+    assert off == [] and ratios["whole"] == [1.0, 1.0, 1.0, 1.0, 1.0] and ratios["step"] == [1.0, 1.0, 1.0, 1.0]
+    times = np.array([fair, fair, fair])
+    times[:, 3] = [2.2, 2.4, 2.9]  # 31: 1.2 of 32
+    times[:, 2] = 2.4  # 17: 1.2 of 32, and of two vectors
+    _, off = widths.broken(times, sizes, 16)
+    assert [one[:2] for one in off] == [("whole", 17), ("whole", 31), ("step", 17)]
+    assert off[1][2:] == pytest.approx((1.2, 1.15, 1.325))
+    _, off = widths.broken(np.array([fair] * 3), sizes, 8)  # 16 to 17 are two to three vectors of 8: 2 is too much
+    assert [one[:3] for one in off] == [("step", 17, pytest.approx(4 / 3)), ("step", 33, pytest.approx(1.2))]
+
+
+def test_widths_sweeps_the_size_that_is_named(bench, monkeypatch):
+    import widths
+
+    options = widths.argparse.Namespace(op=["gemm", *widths.OPS], direction=["TN", "NT"], vary=["n", "k"], size=[6, 40])
+    monkeypatch.setattr(widths, "WIDTHS", [9, 16])
+    found = dict(widths.series(options))
+    assert [a.shape for a in found["gemm TN, n = w"][9].inputs[:2]] == [(40, 6), (40, 9)]
+    assert [a.shape for a in found["gemm NT, k = w"][9].inputs[:2]] == [(6, 9), (40, 9)]
+    for name, cases in found.items():
+        if not name.startswith("gemm"):
+            assert all(case.inputs[-1].shape[-1] == w for w, case in cases.items()), name
+        times = widths.sweep(cases.values(), 3, 1, 1e-6)
+        assert times.shape == (3, 2) and (times > 0).all()
+
+
+def test_widths_from_the_command_line(tmp_path):
+    words = ["--op", "sum", "--size", "2,1", "--sweeps", "1", "--seconds", "1e-6", "--json", str(tmp_path / "a.json")]
+    done = _run("widths.py", *words)
+    assert done.returncode == 0, done.stderr
+    assert " of 249 widths over 1.1 of whole vectors" in done.stdout
+    assert list(json.loads((tmp_path / "a.json").read_text())["sum"]) == [str(w) for w in range(8, 257)]
+    wrong = _run("widths.py", "--vary", "w")
+    assert wrong.returncode == 1 and "expected some of m, n, k; received 'w'" in wrong.stderr
 
 
 def test_pytest_bench_gives_the_time_of_one_call(tmp_path):

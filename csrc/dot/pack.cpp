@@ -4,6 +4,22 @@
 namespace quernel {
 namespace QUERNEL_ISA {
 
+namespace {
+
+// Terms and columns of B transposed, at most VL of each: what is left of whole vectors.
+void pack_edge(float* out, int64_t width, const float* b, ptrdiff_t b_n, int terms, int columns) {
+    vf t[VL];
+#pragma GCC unroll 16
+    for (int j = 0; j < VL; ++j) t[j] = load_n(b + (j < columns ? j : 0) * b_n, terms);
+    transpose(t);
+#pragma GCC unroll 16
+    for (int i = 0; i < VL; ++i, out += width)
+        if (i < terms) store_n(out, t[i], columns);
+}
+constexpr int64_t EDGE = 4;  // columns from which that is quicker than one by one
+
+}  // namespace
+
 void pack_b(float* out, int64_t width, const float* b, ptrdiff_t b_k, ptrdiff_t b_n, int64_t k, int64_t n) {
     if (b_n == 1) {
         for (int64_t q = 0; q < k; ++q, b += b_k, out += width) {
@@ -23,8 +39,13 @@ void pack_b(float* out, int64_t width, const float* b, ptrdiff_t b_k, ptrdiff_t 
 #pragma GCC unroll 16
                 for (int i = 0; i < TURN; ++i) storeu(out + (q + i) * width + j, t[i]);
             }
-            for (; q < k; ++q)
-                for (int i = 0; i < VL; ++i) out[q * width + j + i] = b[(j + i) * b_n + q];
+            if (q < k) pack_edge(out + q * width + j, width, b + j * b_n + q, b_n, (int)(k - q), VL);
+        }
+        if (n - j >= EDGE) {
+            for (int64_t q = 0; q < k; q += VL)
+                pack_edge(out + q * width + j, width, b + j * b_n + q, b_n, k - q < VL ? (int)(k - q) : VL,
+                          (int)(n - j));
+            return;
         }
     }
     for (int64_t q = 0; q < k; ++q)
