@@ -12,15 +12,20 @@ import os
 
 import pytest
 
-os.environ.setdefault("MKL_THREADING_LAYER", "GNU")
+from quernel.cli.bench import ENVIRONMENT
+
+for _name in ("MKL_THREADING_LAYER", "OPENBLAS_THREAD_TIMEOUT"):  # OMP_PROC_BIND would be too late by now
+    os.environ.setdefault(_name, ENVIRONMENT[_name])
 
 import quernel as qn
 from quernel.bench.contestants import Ours
+from quernel.bench.crowding import spread
 from quernel.bench.peers import NAMES, find
 from quernel.testing.cases import speed_cases
 
 SAMPLE = 1e-3  # seconds of one round at 60 GFLOP/s and 20 GB/s
 PEERS, MISSING = find(NAMES)
+spread(qn.get_num_threads(), PEERS.values())
 
 
 def _contestants(ours, name):

@@ -53,6 +53,7 @@ def _row(marks, kernel, peer=None, op="relu", family="activations", name="x"):
     row.flops, row.bytes, row.footprint, row.left_out, row.tried = 2e9, 1e9, 10, {}, {}
     row.marks, row.allowed = marks, [{"copy": 0.5, "near": 0.8}] * len(marks)
     row.samples = {"kernel": kernel, "call": [2 * t for t in kernel]}
+    row.crowded = {name: [False] * len(marks) for name in ("kernel", "call", "torch")}
     row.settings, row.against = {}, {}
     if peer is not None:
         row.samples["torch"], row.settings["torch"], row.against["torch"] = peer, "1 thread", "call"
@@ -60,11 +61,10 @@ def _row(marks, kernel, peer=None, op="relu", family="activations", name="x"):
 
 
 def test_noisy_rounds_are_dropped():
-    marks = [100, 70, 99, 84, 86, 100]
-    keep, noisy = results.quiet_rounds([*marks, 90, 70], 100)
-    assert (keep, noisy) == ([0, 2, 4, 5, 6], 3)
-    keep, noisy = results.quiet_rounds([60, 50, 70, 65, 80, 10, 84, 100], 100)  # one is quiet: the five quietest
-    assert (keep, noisy) == ([2, 3, 4, 6, 7], 7)
+    row = _row([100, 70, 99, 84, 86, 100, 90, 70], [1.0] * 8)
+    assert results.counted(row, 100) == results.kept(row, 100) == [0, 2, 4, 5, 6]
+    row = _row([60, 50, 70, 65, 80, 10, 84, 100], [1.0] * 8)  # one is quiet: the five quietest
+    assert results.counted(row, 100) == [7] and results.kept(row, 100) == [2, 3, 4, 6, 7]
 
 
 def test_the_reference_is_a_high_percentile_of_all_rows():

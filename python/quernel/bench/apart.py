@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 from .contestants import Contestant, Ours
+from .crowding import everywhere, spread, watch
 from .peers import find
 
 
@@ -19,10 +20,11 @@ class Apart:
 
     def __init__(self, name):
         self.name = name
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "quernel.bench.apart", name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
+        with everywhere():
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "quernel.bench.apart", name],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            )  # fmt: skip
         hello = self.ask({})
         if "missing" in hello:
             self.close()
@@ -49,9 +51,17 @@ class Apart:
         case = ours.case
         settings = self.ask({"op": case.op, "case": case.name, "threads": threads})["settings"]
         return [
-            Contestant(self.name, lambda n, i=i: self.ask({"run": i, "times": n})["seconds"], f"{setting}, apart")
+            Contestant(
+                self.name,
+                lambda n, i=i: self.ask({"run": i, "times": n})["seconds"],
+                f"{setting}, apart".removeprefix(", "),
+                waits=lambda: self.ask({"waits": True})["waits"],
+            )
             for i, setting in enumerate(settings)
         ]
+
+    def start(self, threads):
+        """Its pool starts over there."""
 
     def close(self):
         """Ends the process."""
@@ -89,14 +99,18 @@ def _serve(name):
 
     cases = {(c.op, c.name): c for c in speed_cases()}
     found, missing = find([name])
-    peer, tried = found.get(name), []
+    peer, tried, watching = found.get(name), [], watch(1)
 
     def answer(question):
         nonlocal tried
         if "op" in question:
             case = cases[question["op"], question["case"]]
+            spread(question["threads"], [peer])
             tried = peer.contestants(Ours(case, case.make("float32")), question["threads"])
             return {"settings": [c.setting for c in tried]}
+        if "waits" in question:
+            watching.look()
+            return {"waits": {f"{name} {n}": t for n, t in watching.seen().items()}}
         if "run" in question:
             one = tried[question["run"]]
             if one.enter is not None:

@@ -22,6 +22,7 @@ class Contestant:
         setting: layout, threads and the like, for the report.
         enter: called before a sample, outside its time.
         work: what one call does, where `run` knows it better than the case (probes).
+        waits: what crowding.Waits tells of the process that it runs in, where that is another one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Contestant:
     calls: int = 1  # of one sample
     warm: int = 1  # calls before a sample that are not counted
     once: float = 0.0  # seconds of one call, roughly
+    waits: Callable[[], dict] | None = None
 
     def sample(self):
         """Seconds of one call, over `calls` of them after `warm` that are not counted."""

@@ -23,7 +23,8 @@ def describe(peers, missing):
 
     core = backend._state.core
     first, second, third = caches()
-    names = ("OMP_PROC_BIND", "OMP_NUM_THREADS", "QUERNEL_NUM_THREADS", "MKL_THREADING_LAYER", "MKL_NUM_THREADS")
+    names = ("OMP_PROC_BIND", "OMP_NUM_THREADS", "QUERNEL_NUM_THREADS", "MKL_THREADING_LAYER", "MKL_NUM_THREADS",
+             "OPENBLAS_THREAD_TIMEOUT", "OPENBLAS_NUM_THREADS")  # fmt: skip
     return {
         "quernel": __version__,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

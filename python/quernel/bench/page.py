@@ -37,7 +37,8 @@ def _table(head_cells, lines, peers=()):
         for i, cell in enumerate(line):
             kind = ""
             if i in columns and cell[:1].isdigit():
-                kind = ' class="slow"' if float(cell) < 0.95 else ' class="fast"' if float(cell) >= 1.05 else ""
+                value = float(cell.rstrip("?"))
+                kind = ' class="slow"' if value < 0.95 else ' class="fast"' if value >= 1.05 else ""
             parts.append(f"<td{kind}>{html.escape(cell)}</td>")
         parts.append("</tr>")
     return "".join([*parts, "</tbody></table>"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .. import backend
 from ..cli import PEERS
+from . import families
 from .contestants import Contestant, python_loop
 from .torch_calls import row_calls
 from .torch_images import fused, image_calls
@@ -34,6 +35,10 @@ class Torch:
         self.torch = torch
         torch.set_flush_denormal(True)
         self.version = torch.__version__
+
+    def start(self, threads):
+        """Starts its pool."""
+        self.torch.set_num_threads(threads)
 
     def settings(self, threads):
         """How many threads it may try."""
@@ -91,6 +96,7 @@ class Blas:
         self.wide = "64_" in symbol
         self.library = library
         self.address = ctypes.cast(getattr(library, symbol), ctypes.c_void_p).value
+        self.start = set_threads  # its pool
 
     def contestants(self, ours, threads):
         import numpy as np
@@ -132,35 +138,50 @@ def _mkl():
     return Blas("mkl", path, ["cblas_sgemm"], lambda n: set_threads(ctypes.c_int(n)), version)
 
 
-def _numpy_blas():
-    """The BLAS that NumPy has loaded, as threadpoolctl names it."""
+def _blas_of_numpy():
+    """(threadpoolctl's controller of the OpenBLAS that NumPy has loaded or None, what was found)."""
     import numpy as np
     import threadpoolctl
 
     np.ones((2, 2)) @ np.ones((2, 2))
-    control = threadpoolctl.ThreadpoolController().select(user_api="blas")
-    for one in control.lib_controllers:
-        if one.internal_api == "openblas" and "numpy" in one.filepath:
-            names = [f"{p}cblas_sgemm{s}" for p in ("scipy_", "") for s in ("64_", "")]
-            return Blas("blas", one.filepath, names, one.set_num_threads, f"OpenBLAS {one.version}")
-    found = ", ".join(c.internal_api for c in control.lib_controllers) or "none"
-    raise ImportError(f"NumPy's BLAS is not an OpenBLAS of its own (found: {found})")
+    found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+    own = (c for c in found if c.internal_api == "openblas" and "numpy" in c.filepath)
+    return next(own, None), ", ".join(c.internal_api for c in found) or "none"
+
+
+def _numpy_blas():
+    one, found = _blas_of_numpy()
+    if one is None:
+        raise ImportError(f"NumPy's BLAS is not an OpenBLAS of its own (found: {found})")
+    names = [f"{p}cblas_sgemm{s}" for p in ("scipy_", "") for s in ("64_", "")]
+    return Blas("blas", one.filepath, names, one.set_num_threads, f"OpenBLAS {one.version}")
 
 
 class Plain:
-    """Our own NumPy definition or Numba fallback."""
+    """Our own NumPy definition, its BLAS on all threads where threadpoolctl can tell it, or the Numba fallback."""
 
     against = "call"
 
     def __init__(self, name):
         if not backend.available(name):
             raise ImportError(backend.why_missing(name))
-        self.name, self.version = name, importlib.metadata.version(name)
+        self.name, self.version, self.blas = name, importlib.metadata.version(name), None
+        if name == "numpy" and importlib.util.find_spec("threadpoolctl") is not None:
+            self.blas, _ = _blas_of_numpy()
+
+    def start(self, threads):
+        """Starts the pool of NumPy's BLAS."""
+        if self.blas is not None:
+            self.blas.set_num_threads(threads)
 
     def contestants(self, ours, threads):
         if self.name == "numba" and ours.kernel.numba is None:
             return []
-        return [ours.plain(self.name)]
+        one = ours.plain(self.name)
+        if self.blas is not None and families.arithmetic(families.family(ours.case)):
+            one.enter = lambda: self.blas.set_num_threads(threads)
+            one.setting = f"its BLAS on {threads} thread{'s' * (threads > 1)}"
+        return [one]
 
 
 _MAKERS = {

@@ -13,7 +13,7 @@ from .apart import Apart, find_apart, openmp_runtimes
 from .families import MEMORY
 from .peers import NAMES
 from .roof import level
-from .run import Run, choose_cases
+from .run import MORE, Run, choose_cases
 
 QUICK = 14.0  # seconds of all rounds of --quick; as much again goes into arrays, settings and the head
 
@@ -56,7 +56,10 @@ def plan(options, kept=None):
     if options.quick:
         seconds = min(seconds, QUICK / max(len(cases) * len(isas) * len(threads), 1))
     until = float("inf") if options.minutes is None else time.monotonic() + 60 * options.minutes
-    run = Run(cases, isas, threads, peers, options.backend or "native", seconds, done=parts.done(kept), until=until)
+    run = Run(
+        cases, isas, threads, peers, options.backend or "native", seconds, done=parts.done(kept), until=until,
+        more=1.0 if options.quick else MORE,
+    )  # fmt: skip
     return run, missing
 
 

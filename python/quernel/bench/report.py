@@ -49,10 +49,20 @@ def _absent(row, name):
     return "-" if why is None else "long" if why == TOO_LONG else "error"
 
 
+def sure(one):
+    """Whether enough rounds of a row or of a peer in it counted; runs kept before that was told say nothing."""
+    return one.get("enough", one.get("rounds", KEEP) - one.get("noisy", 0) >= KEEP)
+
+
+def dropped(row):
+    """How many rounds of a row did not count."""
+    return row["noisy"] + row.get("crowded", 0)
+
+
 def case_lines(run):
     """(head, lines) of the table of cases."""
     peers = peer_names(run)
-    head = ["case", "ISA", "threads", "median", "from Python", "rate", "% of roof", "roof", *peers, "noisy"]
+    head = ["case", "ISA", "threads", "median", "from Python", "rate", "% of roof", "roof", *peers, "rounds"]
     lines = []
     for row in run["rows"]:
         roof = row["roof"]
@@ -61,8 +71,8 @@ def case_lines(run):
         cells += [f"{roof['percent']['median']:.0f}", f"{roof['by']}, {row['level']}"] if roof else ["-", row["level"]]
         for name in peers:
             peer = row["peers"].get(name)
-            cells.append(ratio(peer["ratio"]["median"]) if peer else _absent(row, name))
-        lines.append([*cells, f"{row['noisy']}/{row['rounds']}"])
+            cells.append(ratio(peer["ratio"]["median"]) + "?" * (not sure(peer)) if peer else _absent(row, name))
+        lines.append([*cells, f"{row['rounds'] - dropped(row)}/{row['rounds']}" + " ?" * (not sure(row))])
     return head, lines
 
 
@@ -108,13 +118,22 @@ def roof_lines(run):
 
 
 def noise(run):
-    """One sentence about the rounds that the sentinel dropped."""
-    rounds, noisy = sum(r["rounds"] for r in run["rows"]), sum(r["noisy"] for r in run["rows"])
-    short = sum(1 for r in run["rows"] if r["rounds"] - r["noisy"] < KEEP)
-    text = f"{noisy} of {rounds} rounds ran while the sentinel was below 85 % of its quiet rate and were dropped"
-    if short:
-        text += f"; {short} of {len(run['rows'])} lines had fewer than {KEEP} quiet rounds and stand on their {KEEP} quietest"
-    return text + "."
+    """Sentences about the rounds that were dropped."""
+    rows = run["rows"]
+    rounds, noisy, crowded = (sum(r.get(what, 0) for r in rows) for what in ("rounds", "noisy", "crowded"))
+    text = f"{noisy} of {rounds} rounds ran while the sentinel was below 85 % of its quiet rate and were dropped; "
+    text += f"{crowded} of {rounds} rounds were dropped because our threads waited for a CPU over 10 % of a sample, "
+    text += "which was taken three times."
+    samples = sum(p.get("crowded", 0) for r in rows for p in r["peers"].values())
+    if samples:
+        text += f" So were {samples} samples of peers."
+    few = [r for r in rows if not sure(r)]
+    peers = sum(1 for r in rows for p in r["peers"].values() if sure(r) and not sure(p))
+    if few:
+        text += f" {len(few)} of {len(rows)} lines had fewer than {KEEP} rounds that count and stand on their {KEEP} best (?)."
+    if peers:
+        text += f" {peers} ratios of other lines have fewer than {KEEP} (?)."
+    return text
 
 
 def unfinished(run):

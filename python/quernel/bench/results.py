@@ -4,25 +4,46 @@ import numpy as np
 
 NOISY = 0.85  # of the sentinel's rate in quiet phases
 TOO_LONG = "would take too long"
-KEEP = 5  # rounds at least: the quietest ones, where fewer are quiet
+KEEP = 5  # rounds at least: the best ones, where fewer count
+SERIAL = ("numba", "numpy")  # peers that play SERIAL_ROUNDS rounds, once for all thread counts
+SERIAL_ROUNDS = 3
+
+
+def reference(marks):
+    """The sentinel's rate when the machine is quiet: the 95th percentile of all rounds."""
+    return float(np.percentile(marks, 95)) if len(marks) else 0.0
 
 
 def references(rows):
-    """{(isa, threads): the sentinel's rate when the machine is quiet}: the 95th percentile of all rounds."""
+    """{(isa, threads): reference}."""
     marks = {}
     for row in rows:
         marks.setdefault((row.isa, row.threads), []).extend(row.marks)
-    return {key: float(np.percentile(values, 95)) for key, values in marks.items()}
+    return {key: reference(values) for key, values in marks.items()}
 
 
-def quiet_rounds(marks, reference):
-    """(the numbers of the rounds to keep, how many are noisy)."""
-    marks = np.asarray(marks)
-    quiet = np.flatnonzero(marks >= NOISY * reference)
-    noisy = len(marks) - len(quiet)
-    if len(quiet) < KEEP:
-        quiet = np.sort(np.argsort(-marks, kind="stable")[:KEEP])
-    return quiet.tolist(), noisy
+def counted(row, quiet):
+    """The numbers of the rounds that count: the sentinel at its quiet rate, neither of our samples crowded."""
+    return [i for i, mark in enumerate(row.marks) if mark >= NOISY * quiet and not _crowded(row, i)]
+
+
+def short(row, quiet):
+    """Whether we or a peer that plays all rounds have fewer than KEEP that count."""
+    found = counted(row, quiet)
+    players = [name for name in row.against if name not in SERIAL]
+    return any(sum(not row.crowded[name][i] for i in found) < KEEP for name in ["kernel", *players])
+
+
+def _crowded(row, i):
+    return row.crowded["kernel"][i] or row.crowded["call"][i]
+
+
+def kept(row, quiet):
+    """The rounds that a row stands on: those that count, or the KEEP best where they are fewer."""
+    found = counted(row, quiet)
+    if len(found) < KEEP:
+        found = sorted(sorted(range(len(row.marks)), key=lambda i: (_crowded(row, i), -row.marks[i]))[:KEEP])
+    return found
 
 
 def spread(values):
@@ -34,9 +55,10 @@ def spread(values):
     return {"median": float(middle), "low": float(low), "high": float(high), "rounds": len(values)}
 
 
-def finished(row, reference):
+def finished(row, quiet):
     """The row as plain numbers and text."""
-    keep, noisy = quiet_rounds(row.marks, reference)
+    keep, count = kept(row, quiet), len(counted(row, quiet))
+    noisy = sum(mark < NOISY * quiet for mark in row.marks)
     kernel = [row.samples["kernel"][i] for i in keep]
     time = spread(kernel)
     result = {
@@ -55,7 +77,10 @@ def finished(row, reference):
         "gflops": row.flops / time["median"] / 1e9,
         "gbs": row.bytes / time["median"] / 1e9,
         "rounds": len(row.marks),
-        "noisy": noisy,
+        "noisy": noisy,  # rounds dropped by the sentinel
+        "crowded": len(row.marks) - count - noisy,  # and others that are dropped because our threads shared a CPU
+        "counted": count,
+        "enough": count >= KEEP,
         "sentinel": float(np.median([row.marks[i] for i in keep])) / 1e9,
         "peers": {},
         "left_out": row.left_out,
@@ -65,8 +90,9 @@ def finished(row, reference):
         if name not in row.samples:
             continue
         theirs = row.samples[name]
-        played = [i for i in keep if theirs[i] is not None]
-        if not played:  # its few rounds were all noisy: better those than none
+        played = [i for i in keep if theirs[i] is not None and not row.crowded[name][i]]
+        calm = len(played)
+        if not played:  # its few rounds were all noisy or crowded: better those than none
             played = [i for i, t in enumerate(theirs) if t is not None]
         ratios = {n: spread(theirs[i] / row.samples[n][i] for i in played) for n in ("kernel", "call")}
         result["peers"][name] = {
@@ -76,6 +102,8 @@ def finished(row, reference):
             "setting": row.settings[name],
             "tried": row.tried.get(name, {}),
             "against": against,
+            "crowded": sum(row.crowded[name]),
+            "enough": count >= KEEP and calm >= (1 if name in SERIAL else min(KEEP, len(keep))),
         }
     return result
 
@@ -89,11 +117,12 @@ def _shapes(case):
 
 def _roof(rounds, kernel):
     """Which limit binds, by the medians of the rounds; percent is its time over ours."""
-    limits = {what: float(np.median([r[what] for r in rounds])) for what in rounds[0]}
+    whats = dict.fromkeys(what for r in rounds for what in r)
+    limits = {what: float(np.median([r[what] for r in rounds if what in r])) for what in whats}
     if not limits:  # bound by bytes and already in L1: there is nothing nearer to compare it with
         return None
     by = max(limits, key=limits.get)
-    percent = spread(100 * r[by] / t for r, t in zip(rounds, kernel))
+    percent = spread(100 * r[by] / t for r, t in zip(rounds, kernel) if by in r)
     return {"by": by, "seconds": limits[by], "limits": limits, "percent": percent}
 
 

@@ -98,13 +98,13 @@ class Roof:
             self.contestants.append(self.near)
 
     def seconds(self, times):
-        """{what: seconds that it allows} from {contestant's name: seconds of one turn} of a round."""
+        """{what: seconds that it allows} by {probe: seconds of one turn}, of a round; without a probe its limit is left out."""
         allowed = {}
-        if self.mix:
+        if self.mix and all(name in times for name, _ in self.mix):
             work = {c.name: c.work for c in self.contestants}
             allowed["+".join(n for n, _ in self.mix)] = sum(w * self.bytes * times[n] / work[n] for n, w in self.mix)
-        if self.fma is not None:
+        if self.fma is not None and "fma" in times:
             allowed["fma"] = self.flops * times["fma"] / self.fma.work
-        if self.near is not None and self.near.work:
+        if self.near is not None and self.near.work and "near" in times:
             allowed["near"] = self.bytes * times["near"] / self.near.work / self.threads
         return allowed

@@ -4,15 +4,14 @@ import time
 
 from .. import backend
 from ..testing.cases import speed_cases
-from . import families, roof
+from . import crowding, families, roof
 from .contestants import LONG, Ours, placed
-from .results import TOO_LONG
+from .results import KEEP, SERIAL, SERIAL_ROUNDS, TOO_LONG, reference, short
 
-ROUNDS = (5, 41)  # fewest and most of a case
+ROUNDS = (KEEP, 41)  # fewest and most of a case
+MORE = 2.0  # times as many rounds at most where too few have counted
 SLOW = 0.2  # seconds: the definition or the fallback of a larger case is left out
 CALIBRATION = 3  # rounds of the choice between a peer's settings
-SERIAL = ("numba", "numpy")  # peers that play SERIAL_ROUNDS rounds, once for all thread counts
-SERIAL_ROUNDS = 3
 
 
 class Row:
@@ -23,6 +22,7 @@ class Row:
         self.family = families.family(case)
         self.settings, self.against, self.tried, self.left_out = {}, {}, {}, {}
         self.samples, self.marks, self.allowed = {}, [], []
+        self.crowded = {}  # {contestant: [whether its sample of a round was]}
         self.flops = self.bytes = self.footprint = 0
         self.ranks = 1
 
@@ -39,11 +39,13 @@ class Run:
         progress: called with the text of what comes next, before it.
         done: {(op, case, isa, threads)} that are not measured again.
         until: the time.monotonic() after which no more rows are begun.
+        more: a row with too few counted rounds goes on until it has this many times as many.
     """
 
     def __init__(
-        self, cases, isas, threads, peers, which="native", seconds=0.6, progress=None, done=(), until=float("inf")
-    ):
+        self, cases, isas, threads, peers, which="native", seconds=0.6, progress=None, done=(), until=float("inf"),
+        more=MORE,
+    ):  # fmt: skip
         self.isas, self.threads, self.until = isas, threads, until
         pairs = [(isa, t) for isa in isas for t in threads]
         self.left = {str(case): [p for p in pairs if (case.op, case.name, *p) not in done] for case in cases}
@@ -51,6 +53,7 @@ class Run:
         self.peers, self.which, self.seconds = peers, which, seconds
         self.progress = progress or (lambda text: None)
         self.rows, self.skipped, self.sentinels, self.roofs = [], [], {}, []
+        self.more, self.watches, self.marks = more, {}, {}
 
     def steps(self):
         """How many rows are left: how many times `progress` will be called."""
@@ -58,6 +61,8 @@ class Run:
 
     def play(self):
         """Measures everything; rows appear in `rows` one by one, so that an interrupted run keeps what it has."""
+        crowding.spread(max(self.threads), self.peers.values())
+        self.watches = {threads: crowding.watch(threads) for threads in self.threads}
         for isa in self.isas:
             backend.set_isa(isa)
             for threads in self.threads:
@@ -80,6 +85,8 @@ class Run:
         if not ours.native:
             self.skipped.append((str(case), f"no native kernel: {ours.resolved.declined}"))
             return
+        watch = self.watches[threads]
+        watch.look()
         row = Row(case, isa, threads)
         work = ours.estimate()
         row.flops, row.bytes, row.ranks = work["flops"], work["bytes"], work["ranks"]
@@ -103,50 +110,59 @@ class Run:
                     row.left_out[name] = TOO_LONG
                     continue
             try:
-                best = self.choose(row, peer, ours, threads, share)
+                best = self.choose(row, peer, ours, threads, share, watch)
             except (RuntimeError, AttributeError, TypeError) as error:  # its twins call what other versions may lack
                 row.left_out[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
                 continue
             if best is not None:
                 playing.append(best)
                 row.settings[name], row.against[name] = best.setting, peer.against
-        self.rounds(row, playing, limits)
+        watch.look()
+        self.rounds(row, playing, limits, watch)
         self.rows.append(row)
 
-    def choose(self, row, peer, ours, threads, share):
+    def choose(self, row, peer, ours, threads, share, watch):
         """The fastest of a peer's settings, which play beside each other for some rounds first; None without a twin."""
         tried = [c.calibrate(share / 2) for c in peer.contestants(ours, threads)]
         if not tried:
             return None
         if len(tried) > 1:
             for c in tried:
-                if c.once < LONG:
-                    c.once = min(c.sample() for _ in range(CALIBRATION))
+                c.once = min(watch.sample(c)[0] for _ in range(CALIBRATION if c.once < LONG else 1))
         row.tried[peer.name] = {c.setting: c.once for c in tried}
         best = min(tried, key=lambda c: c.once)
         best.calls = max(1, min(100_000, int(share / max(best.once, 1e-8))))
         return best
 
-    def rounds(self, row, playing, limits):
-        """Rounds until the time is over: every contestant once, in a turning order, the sentinel before and after."""
+    def rounds(self, row, playing, limits, watch, clock=time.perf_counter):
+        """Rounds until the time is over: every contestant once, in a turning order, the sentinel before and after.
+
+        Where too few have counted by then, more follow.
+        """
         sentinel = self.sentinels[row.isa, row.threads]
-        row.samples = {c.name: [] for c in playing}
-        start = time.perf_counter()
+        marks = self.marks.setdefault((row.isa, row.threads), [])
+        row.samples, row.crowded = {c.name: [] for c in playing}, {c.name: [] for c in playing}
+        start, enough = clock(), ROUNDS[1]
         before = sentinel.sample()
         for number in range(ROUNDS[1]):
-            if number >= ROUNDS[0] and time.perf_counter() - start > self.seconds:
+            if number >= ROUNDS[0] and enough == ROUNDS[1] and clock() - start > self.seconds:
+                enough = min(int(number * self.more), ROUNDS[1])
+            if enough < ROUNDS[1] and (number >= enough or not short(row, reference(marks))):
                 break
             turn = number % len(playing)
-            times = {}
+            times, crowded = {}, {}
             for c in playing[turn:] + playing[:turn]:
                 if number < SERIAL_ROUNDS or c.name not in SERIAL:
-                    times[c.name] = c.sample()
+                    times[c.name], crowded[c.name] = watch.sample(c)
             after = sentinel.sample()
             row.marks.append(sentinel.work / max(before, after))
+            marks.append(row.marks[-1])
             before = after
-            row.allowed.append(limits.seconds(times))
+            calm = {name: t for name, t in times.items() if not crowded[name]}
+            row.allowed.append(limits.seconds(calm))
             for name, samples in row.samples.items():
                 samples.append(times.get(name))
+                row.crowded[name].append(crowded.get(name, False))
 
 
 def machine_roofs(isa, threads):

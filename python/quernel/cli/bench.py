@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 # Without binding a thread waited about 1 ms after PyTorch's (they share one libgomp); MKL on the GNU layer shares it too.
-ENVIRONMENT = {"OMP_PROC_BIND": "true", "MKL_THREADING_LAYER": "GNU"}
+# OpenBLAS's idle threads sleep after 2**16 cycles, not after 2**28: for 100 ms whoever came next had them on its CPUs.
+ENVIRONMENT = {"OMP_PROC_BIND": "true", "MKL_THREADING_LAYER": "GNU", "OPENBLAS_THREAD_TIMEOUT": "16"}
 
 
 def check(options):
