@@ -38,6 +38,24 @@ def test_arithmetic_by_hand(engine):
         np.testing.assert_allclose(getattr(qn.kernels, name)(a, b), f32(*want), rtol=2e-7, err_msg=name)
 
 
+@pytest.mark.parametrize("scale", [1, 4, 60], ids=str)
+def test_floor_divide_floors_the_quotient_in_float64(engine, scale):
+    """Quotients next to whole numbers, of all lengths, with all signs, and the values that have rules of their own."""
+    rng = np.random.default_rng(scale)
+    y = (np.exp2(rng.uniform(-scale, scale, 20_000)) * rng.choice([-1, 1], 20_000)).astype("float32")
+    x = (y * np.rint(np.exp2(rng.uniform(0, 26, y.size)))).astype("float32")
+    x = np.concatenate([x, np.nextafter(x, f32(INF)), np.nextafter(x, f32(-INF)), rng.permutation(y)])
+    special = f32(0, -0.0, 1, -1, 0.3, -0.3, 3, 2**22, 2**23 + 1, 1e-30, -1e-30, 1e30, -1e38, INF, -INF, NAN)
+    a, b = np.meshgrid(special, special)
+    x, y = np.concatenate([x, a.ravel()]), np.concatenate([np.tile(y, 4), b.ravel()])
+    with np.errstate(all="ignore"):
+        want = np.floor(x.astype("float64") / y.astype("float64")).astype("float32")
+    got = qn.kernels.floor_divide(x, y)
+    number = ~np.isnan(want)
+    assert_same_bits(got[number], want[number])
+    assert np.isnan(got[~number]).all()
+
+
 @pytest.mark.parametrize("name, larger", [("maximum", True), ("minimum", False)])
 def test_nan_wins_and_the_first_of_a_tie(engine, name, larger):
     a, b = f32(NAN, 1, 0.0, -0.0, INF, -INF), f32(1, NAN, -0.0, 0.0, 1, 1)

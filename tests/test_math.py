@@ -81,6 +81,43 @@ def test_vector_width_does_not_matter(name):
         assert_same_bits(other, results[0], name)
 
 
+@pytest.mark.parametrize("isa", ISAS, ids=str)
+def test_any_nan_stays_nan(isa):
+    """Whatever its payload: exponents are shifted in as integers."""
+    x = np.concatenate([np.arange(0x7F800001, 0x7F800001 + 1024), np.arange(0xFFC00000, 0xFFC00000 + 1024)])
+    x = np.stack([x.astype(np.uint32).view(np.float32), np.ones(2048, np.float32)], axis=1)
+    for name in REFERENCES:
+        with isa:
+            got = getattr(qn.kernels, name)(x)
+        assert np.isnan(got[:, 0]).all() and not np.isnan(got[:, 1]).any(), name
+
+
+@pytest.mark.parametrize("isa", ISAS, ids=str)
+def test_tanh_is_odd_and_at_most_one(isa):
+    x = every(3001)
+    with isa:
+        y, opposite = qn.kernels.tanh(x), qn.kernels.tanh(-x)
+    assert_same_bits(opposite, -y, "tanh(-x)")
+    assert np.nanmax(y) == 1
+    assert (y[(x >= 9.02) & (x < INF)] == 1).all()
+
+
+@pytest.mark.parametrize("isa", ISAS, ids=str)
+def test_roots_are_those_of_ieee(isa):
+    """Also where one vector holds zeros, negative, tiny, huge and usual numbers beside each other."""
+    rng = np.random.default_rng(5)
+    odd = np.array([0, -0.0, -1, -INF, INF, NAN, TINY, HUGE, 2.0**-80, 2.0**100, 2.0**-81, 2.0**101, 1e-40], "float32")
+    x = np.concatenate([every(6007), np.exp2(rng.uniform(-90, 110, 100_000)).astype("float32")])
+    for mixed in ((), odd[:4], odd):
+        x = x.copy()
+        if len(mixed):
+            x[rng.integers(0, x.size, x.size // 8)] = rng.choice(mixed, x.size // 8)
+        with np.errstate(invalid="ignore"):
+            want = np.sqrt(flushed(x))
+        with isa:
+            assert_same_bits(qn.kernels.sqrt(x), want, "sqrt")
+
+
 SPECIAL = {
     "exp": [(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (88.8, INF), (-88.0, 0.0), (1e-40, 1.0)],
     "log": [(1.0, 0.0), (0.0, -INF), (-0.0, -INF), (-1.0, NAN), (INF, INF), (-INF, NAN), (1e-40, -INF)],
@@ -91,7 +128,7 @@ SPECIAL = {
     "erf": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (5.0, 1.0)],
     "sin": [(0.0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN)],
     "cos": [(0.0, 1.0), (-0.0, 1.0), (INF, NAN), (-INF, NAN)],
-    "sqrt": [(-0.0, -0.0), (-1.0, NAN), (INF, INF), (4.0, 2.0)],
+    "sqrt": [(0.0, 0.0), (-0.0, -0.0), (-1.0, NAN), (-INF, NAN), (INF, INF), (1e-40, 0.0), (4.0, 2.0)],
     "rsqrt": [(0.0, INF), (-0.0, -INF), (-1.0, NAN), (INF, 0.0), (4.0, 0.5)],
     "floor": [(-0.0, -0.0), (-0.25, -1.0), (0.75, 0.0), (INF, INF), (-INF, -INF), (8388607.5, 8388607.0), (-3e9, -3e9)],
 }

@@ -33,6 +33,20 @@ def test_copies_keep_every_bit(engine):
             assert np.array_equal(y.view(np.uint32)[[0, 1, 3]], raw[[0, 1, 3]])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int64", "uint8"])
+@pytest.mark.parametrize("widths", [(1, 1), (8, 8), (0, 5), (3, 16, 1, 17), (33, 2), (700, 300, 30)], ids=str)
+def test_concat_of_short_rows(engine, widths, dtype):
+    """Rows that go block by block, and the same where an input's rows lie apart."""
+    rng = np.random.default_rng(sum(widths))
+    xs = [rng.integers(0, 200, (3, 211, w)).astype(dtype) for w in widths]
+    want = np.concatenate(xs, axis=2)
+    got = qn.kernels.concat(xs, axis=-1)
+    assert got.dtype == want.dtype and np.array_equal(got, want)
+    apart = np.zeros((3, 211, 2 * widths[-1]), dtype)[:, :, ::2]
+    apart[:] = xs[-1]
+    assert np.array_equal(qn.kernels.concat([*xs[:-1], apart], axis=-1), want)
+
+
 @pytest.mark.parametrize("index", [3, -4, 2**40, -(2**40)])
 def test_bad_indices_raise(engine, index):
     x, indices = np.zeros((2, 3), F), np.array([0, index], "int64")

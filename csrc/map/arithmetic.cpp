@@ -97,6 +97,25 @@ inline float modulo_of(float x, float y) {
     return (float)((x < 0) != (y < 0) ? r + (double)y : r);
 }
 
+// r with F(x, y) in the lanes of `rest`: what the vector code leaves to the scalar one.
+template <float (*F)(float, float)>
+QUERNEL_INLINE vf lane_by_lane(vm rest, vf x, vf y, vf r) {
+    float xs[VL], ys[VL], rs[VL];
+    storeu(xs, x);
+    storeu(ys, y);
+    storeu(rs, r);
+    for (unsigned lanes = m_bits(rest); lanes; lanes &= lanes - 1) {
+        const int i = __builtin_ctz(lanes);
+        rs[i] = F(xs[i], ys[i]);
+    }
+    return loadu(rs);
+}
+
+// Where a quotient |x| / |y| is short: below 2^22, of a finite divisor whose rests are no subnormals.
+QUERNEL_INLINE vm is_short(vf a, vf b) {
+    return m_and(lt(a, mul(b, set1(4194304.0f))), m_and(gt(b, set1(1e-30f)), lt(b, set1(1e30f))));
+}
+
 // The same where a quotient q = |x| / |y| is short: rounded, it is the whole one or that plus 1, so |x| - q |y| is the
 // rest or that less |y|, a multiple of |y|'s last place and at most |y|: no rounding. Left to modulo_of: quotients from
 // 2^22 on, divisors whose rests may be subnormal, infinite ones and none. Its last sum, of a double rounded to float,
@@ -109,19 +128,19 @@ QUERNEL_INLINE vf float_modulo(vf x, vf y) {
     const vi sign = sign_of(y);
     const vm opposite = lt(floats(xori(bits(x), sign)), zero());  // both signs count as |y|'s
     r = with_sign(select(m_and(opposite, gt(r, zero())), sub(b, r), r), sign);
-    const vm rest = m_not(m_and(lt(a, mul(b, set1(4194304.0f))), m_and(gt(b, set1(1e-30f)), lt(b, set1(1e30f)))));
-    if (any(rest)) {
-        float xs[VL], ys[VL], rs[VL];
-        storeu(xs, x);
-        storeu(ys, y);
-        storeu(rs, r);
-        for (unsigned lanes = m_bits(rest); lanes; lanes &= lanes - 1) {
-            const int i = __builtin_ctz(lanes);
-            rs[i] = modulo_of(xs[i], ys[i]);
-        }
-        r = loadu(rs);
-    }
-    return r;
+    const vm rest = m_not(is_short(a, b));
+    return any(rest) ? lane_by_lane<modulo_of>(rest, x, y, r) : r;
+}
+
+// floor_quotient alike. Both signs count as x's; the quotient, rounded twice, is the floor or that plus 1, and then
+// q |y| is more than x, which its difference tells: it is exact. Below 0 the floor is at most -1, but for x = -0.
+QUERNEL_INLINE vf float_floor_quotient(vf x, vf y) {
+    const vf b = vabs(y), a = floats(xori(bits(x), sign_of(y)));
+    vi n;
+    const vf q = whole(div(a, b), n), more = mul_rest(q, b, a);
+    const vf r = with_sign(sub(q, select(gt(more, zero()), set1(1.0f), zero())), sign_of(a));
+    const vm rest = m_not(is_short(vabs(x), b));
+    return any(rest) ? lane_by_lane<floor_quotient>(rest, x, y, r) : r;
 }
 
 using U8 = uint8_t;
@@ -144,9 +163,9 @@ constexpr MapOp MULTIPLY = {
 constexpr MapOp DIVIDE = {2, SAME, 4, {row2<div>}};
 constexpr MapOp FLOOR_DIVIDE = {2,
                                 SAME,
-                                60,
-                                {each2<float, float, floor_quotient>, nullptr, each2<I4, I4, quotient>,
-                                 each2<I8, I8, quotient>, each2<U8, U8, quotient>, nullptr}};
+                                15,
+                                {row2<float_floor_quotient>, nullptr, each2<I4, I4, quotient>, each2<I8, I8, quotient>,
+                                 each2<U8, U8, quotient>, nullptr}};
 constexpr MapOp MOD = {
     2,
     SAME,

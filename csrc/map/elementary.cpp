@@ -3,14 +3,15 @@
 // rsqrt is 1 / sqrt(x), two IEEE roundings. floor keeps the sign of zero.
 #include "map/map.hpp"
 #include "simd/math.hpp"
+#include "simd/root.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
 
 namespace {
 
-QUERNEL_INLINE vf root(vf x) { return sqrt(x); }
-QUERNEL_INLINE vf reciprocal_root(vf x) { return div(set1(1.0f), sqrt(x)); }
+QUERNEL_INLINE vf root(vf x) { return quick_root(x); }
+QUERNEL_INLINE vf reciprocal_root(vf x) { return div(set1(1.0f), quick_root(x)); }
 QUERNEL_INLINE vf whole_below(vf x) {
     const vf near = to_float(to_int(x)), below = select(gt(near, x), sub(near, set1(1.0f)), near);
     return select(lt(vabs(x), set1(8388608.0f)), with_sign(below, sign_of(x)), x);  // from 2^23 on every float is whole

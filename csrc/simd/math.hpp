@@ -2,10 +2,10 @@
 // answer.
 //
 // Range reduction, a minimax polynomial (Remez, coefficients rounded to float32 one by one and the rest refitted),
-// reconstruction. FMA only where vec's fma/fnma is written, no libm, no estimates, no tables: avx2 and avx512 agree bit
-// for bit. `base` runs the same code with two roundings; constants that must multiply exactly there too carry few bits.
-// Subnormal arguments count as zero and subnormal results are zero (kernels run under FTZ and DAZ). NaN gives NaN
-// unless stated.
+// reconstruction. FMA only where vec's fma/fnma is written, no libm, no estimates; a table only where it fits into
+// registers (tanh): avx2 and avx512 agree bit for bit. `base` runs the same code with two roundings; constants that
+// must multiply exactly there too carry few bits. Subnormal arguments count as zero and subnormal results are zero
+// (kernels run under FTZ and DAZ). NaN gives NaN unless stated.
 #pragma once
 #include "simd/vec.hpp"
 
@@ -21,6 +21,14 @@ QUERNEL_INLINE vi sign_of(vf x) { return andi(bits(x), seti((int32_t)0x80000000u
 QUERNEL_INLINE vf with_sign(vf magnitude, vi sign) { return floats(ori(bits(magnitude), sign)); }
 QUERNEL_INLINE vf power_of_two(vi n) { return floats(shl<23>(addi(n, seti(127)))); }  // n in [-126, 127]
 
+// v rounded to a whole number, ties to even, |v| < 2^22; n's low 22 bits hold it too. Larger v and NaN: neither means
+// anything. The sum with 1.5 * 2^23 has no place left for a fraction: one instruction less than to_int and to_float.
+QUERNEL_INLINE vf whole(vf v, vi& n) {
+    const vf shifted = add(v, set1(12582912.0f));
+    n = bits(shifted);
+    return sub(shifted, set1(12582912.0f));
+}
+
 // Horner's rule: c0 + x * (c1 + x * (...)).
 QUERNEL_INLINE vf poly(vf, float c) { return set1(c); }
 template <class... Rest>
@@ -35,29 +43,35 @@ constexpr float LN2_LOW = -2.12194440e-4f;
 // exp(r) = 1 + r + r^2 * exp_tail(r) for |r| <= ln(2)/2; relative to r the error is 2^-26.
 QUERNEL_INLINE vf exp_tail(vf r) { return poly(r, 0.5f, 0.16666539f, 0.041666612f, 0.00836710352f, 0.0013916801f); }
 
-// exp(x) for |x| below 87, and NaN: x = n ln2 + r, |r| <= ln(2)/2.
+// exp(x) for |x| below 87, anything for NaN: x = n ln2 + r, |r| <= ln(2)/2.
 QUERNEL_INLINE vf exp_core(vf x) {
-    const vi n = to_int(mul(x, set1(LOG2E)));
-    const vf m = to_float(n);
+    vi n;
+    const vf m = whole(mul(x, set1(LOG2E)), n);
     const vf high = fnma(m, set1(LN2_HIGH), x), r = fnma(m, set1(LN2_LOW), high);
     const vf rest = fnma(m, set1(LN2_LOW), sub(high, r));  // what rounding r dropped
     const vf p = add(set1(1.0f), add(r, fma(mul(r, r), exp_tail(r), rest)));
     return floats(addi(bits(p), shl<23>(n)));
 }
 
-// exp(x): inf above 88.72283, 0 below -87.33654.
+// exp(x): inf above 88.72283, 0 below -87.33654. The check costs 3 instructions for 4.
 QUERNEL_INLINE vf vexp(vf x) {
     const vf y = exp_core(x);
-    return select(gt(x, set1(88.7228317f)), set1(INF), select(lt(x, set1(-87.3365402f)), zero(), y));
+    if (!any(m_not(lt(vabs(x), set1(87.3365402f))))) return y;
+    const vf high = select(gt(x, set1(88.7228317f)), set1(INF), y);
+    return select(isnan(x), x, select(lt(x, set1(-87.3365402f)), zero(), high));
 }
 
 // vexp for arguments that are at most 0, or NaN.
-QUERNEL_INLINE vf vexp_below(vf x) { return select(lt(x, set1(-87.3365402f)), zero(), exp_core(x)); }
+QUERNEL_INLINE vf vexp_below(vf x) {
+    const vf y = exp_core(x);
+    const vm usual = ge(x, set1(-87.3365402f));
+    return any(m_not(usual)) ? select(usual, y, select(isnan(x), x, zero())) : y;
+}
 
 // exp(x) - 1 = 2 * (q * s + (s - 1/2)), q = exp(r) - 1, s = 2^(n-1).
 QUERNEL_INLINE vf vexpm1(vf x) {
-    const vi n = to_int(mul(x, set1(LOG2E)));
-    const vf m = to_float(n);
+    vi n;
+    const vf m = whole(mul(x, set1(LOG2E)), n);
     const vf high = fnma(m, set1(LN2_HIGH), x);
     const vf r = fnma(m, set1(LN2_LOW), high);
     const vf rest = fnma(m, set1(LN2_LOW), sub(high, r));
@@ -109,14 +123,36 @@ QUERNEL_INLINE vf vlog1p(vf x) {
     return select(gt(x, set1(-1.0f)), select(eq(x, set1(INF)), x, y), select(isnan(x), x, low));
 }
 
-// tanh(x): an odd polynomial below 0.625, else 1 - 2 / (exp(2|x|) + 1).
+// tanh(x) = c0 + t (c1 + t (... c7)), t = |x| - middle, in 8 intervals of |x|: 0, 1/3, 2/3, 4/3, 2, 10/3, 14/3, 22/3
+// and up; from 9.02 on it is 1. They begin where 1.5 |x| + 1 begins half an octave, so that three of its bits name
+// them. Middles are chosen so that tanh there is a float, c0, but for 2^-36. At most 1.04 ulp, 22 instructions, no
+// division.
+alignas(64) constexpr float TANH_PARTS[9][8] = {
+    {1.0001992f, 1.66649508f, 2.66599011f, 4.00077772f, 6.00039864f, 8.31776619f, 0.0f, 0.499878943f},         // middle
+    {0.761677802f, 0.931086779f, 0.990377545f, 0.999330342f, 0.999987721f, 0.999999881f, 0.0f, 0.462021947f},  // c0
+    {0.419846892f, 0.133077413f, 0.0191523489f, 0.00133886631f, 2.45474275e-05f, 2.38397988e-07f, 1.0f,
+     0.78653574f},  // c1
+    {-0.319789737f, -0.123906381f, -0.0189678278f, -0.00133803568f, -2.46511518e-05f, -2.38428385e-07f,
+     -2.62278832e-07f, -0.363396764f},  // c2
+    {0.103629582f, 0.0710085258f, 0.0124005005f, 0.000890831929f, 1.64399989e-05f, 1.59256587e-07f, -0.333318502f,
+     -0.0942874327f},  // c3
+    {0.0277582332f, -0.0248262621f, -0.00596195413f, -0.000443322089f, -7.8683488e-06f, -7.93283235e-08f,
+     -0.00027687379f, 0.164686203f},  // c4
+    {-0.0463677272f, 0.00239440985f, 0.00220043771f, 0.000176392496f, 3.14713839e-06f, 3.06101491e-08f, 0.135663733f,
+     -0.0267363675f},  // c5
+    {0.0174759645f, 0.00350047601f, -0.000599096064f, -6.16588659e-05f, -1.38749806e-06f, -1.12184466e-08f,
+     -0.00945315231f, -0.0499496832f},  // c6
+    {0.0033001774f, -0.00260222075f, 8.82631866e-05f, 1.71761403e-05f, 3.95310707e-07f, 4.38873204e-09f, -0.0379202478f,
+     0.0190996099f},  // c7
+};
 QUERNEL_INLINE vf vtanh(vf x) {
-    const vf a = vabs(x), one = set1(1.0f), z = mul(a, a);
-    const vf tail = poly(z, -0.333333313f, 0.133332223f, -0.0539484434f, 0.0217085313f, -0.0081942752f, 0.00215666555f);
-    const vf near = fma(mul(z, a), tail, a);
-    const vf b = smaller(a, set1(10.0f));
-    const vf far = sub(one, div(set1(2.0f), add(exp_core(add(b, b)), one)));
-    return with_sign(select(lt(a, set1(0.625f)), near, far), sign_of(x));
+    const vf a = smaller(vabs(x), set1(9.02f));
+    const vi i = shr<22>(bits(fma(a, set1(1.5f), set1(1.0f))));  // mod 8: 6, 7, 0, 1, ... 5
+    const vf t = sub(a, pick(TANH_PARTS[0], i));
+    vf y = pick(TANH_PARTS[8], i);
+#pragma GCC unroll 8
+    for (int k = 7; k >= 1; --k) y = fma(y, t, pick(TANH_PARTS[k], i));
+    return with_sign(y, sign_of(x));
 }
 
 // 1 / (1 + exp(-x)) as e / (1 + e) below 0 and 1 / (1 + e) above, e = exp(-|x|); `lost` is what rounding 1 + e dropped.
@@ -143,7 +179,7 @@ QUERNEL_INLINE vf verf(vf x) {
     const vf b = smaller(a, set1(4.0f));
     const vf far = sub(set1(1.0f), exp_core(poly(b, 0.000170550658f, -1.12949514f, -0.633386672f, -0.108236626f,
                                                  0.0250915382f, -0.00416056113f, 0.000432315283f, -2.09113568e-05f)));
-    return with_sign(select(lt(a, set1(0.9f)), near, far), sign_of(x));
+    return with_sign(select(ge(a, set1(0.9f)), far, near), sign_of(x));
 }
 
 // x = n pi/2 + r for |x| > 4096, exact in integers: 2/pi to 224 bits, of which the 96 that matter for x are multiplied.
@@ -185,10 +221,10 @@ inline float reduce_large(float x, int32_t& n) {
 // sin(x + quarter * pi/2) for quarter 0 or 1. x = n pi/2 + r + rest; pi/2 in four parts, the first three of 12 bits: n
 // times those is exact, so r loses nothing when most of x cancels.
 QUERNEL_INLINE vf sine(vf x, int32_t quarter) {
-    vi n = to_int(mul(x, set1(0.636619772f)));
-    const vf m = to_float(n);
-    const vf r1 = fnma(m, set1(1.57080078f), x), p2 = mul(m, set1(-4.45358455e-06f)), r2 = sub(r1, p2);
-    const vf c2 = fnma(m, set1(-8.70613803e-10f), sub(sub(r1, r2), p2)), r3 = add(r2, c2);
+    vi n;
+    const vf m = whole(mul(x, set1(0.636619772f)), n), part = set1(-4.45358455e-06f);
+    const vf r1 = fnma(m, set1(1.57080078f), x), r2 = fnma(m, part, r1), lost = fnma(m, part, sub(r1, r2));
+    const vf c2 = fnma(m, set1(-8.70613803e-10f), lost), r3 = add(r2, c2);
     const vf c3 = fnma(m, set1(6.22337197e-14f), add(sub(r2, r3), c2));
     vf r = add(r3, c3), rest = add(sub(r3, r), c3);
     const vm large = m_not(le(vabs(x), set1(4096.0f)));
@@ -210,7 +246,7 @@ QUERNEL_INLINE vf sine(vf x, int32_t quarter) {
     const vf c4 = poly(z, 0.0416666456f, -0.00138873013f, 2.44306866e-05f);
     const vf c = add(fnma(z, set1(0.5f), set1(1.0f)), fnma(r, rest, mul(mul(z, z), c4)));
     const vf y = select(eqi(andi(n, seti(1)), seti(0)), s, c);
-    return floats(xori(bits(y), shl<30>(andi(n, seti(2)))));
+    return floats(xori(bits(y), andi(shl<30>(n), seti((int32_t)0x80000000u))));
 }
 QUERNEL_INLINE vf vsin(vf x) {
     return with_sign(sine(x, 0), selecti(lt(vabs(x), set1(1.0f)), sign_of(x), seti(0)));  // -0 keeps its sign

@@ -24,8 +24,9 @@
 //   to_float(vi) -> vf
 //   loadi(p) loadi_n(p, n) storei(p, v) storei_n(p, v, n)
 //   load_bytes(p, n) store_bytes(p, v, n)   n bytes as int32 lanes; the low bytes of n lanes
-//   transpose(vf (&r)[VL])           r[i][j] <-> r[j][i], in registers
-//   load_turned(t, p, row)           t[i][j] = p[j * row + i], i < TURN, j < VL: cheaper than loads and a transpose
+//   pick(t, i)                       lane l takes t[i_l mod 8]; t: 8 floats, best a static table, which stays in a
+//   register transpose(vf (&r)[VL])           r[i][j] <-> r[j][i], in registers load_turned(t, p, row) t[i][j] = p[j *
+//   row + i], i < TURN, j < VL: cheaper than loads and a transpose
 //
 // There is no raw min or max: x86 and NEON differ on NaN and on signed zeros. `larger` and `smaller` are compare +
 // select; x86 happens to have an instruction for them. FMA happens only where `fma`/`fnma` is written

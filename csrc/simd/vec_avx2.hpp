@@ -115,6 +115,7 @@ QUERNEL_INLINE vi swapi(vi v) {
 }
 QUERNEL_INLINE float first(vf v) { return _mm256_cvtss_f32(v); }
 QUERNEL_INLINE int32_t firsti(vi v) { return _mm256_cvtsi256_si32(v); }
+QUERNEL_INLINE vf pick(const float* t, vi i) { return _mm256_permutevar8x32_ps(_mm256_loadu_ps(t), i); }
 constexpr int TURN = 4;
 QUERNEL_INLINE void load_turned(vf (&t)[TURN], const float* p, ptrdiff_t row) {
     const ptrdiff_t row4 = 4 * row;

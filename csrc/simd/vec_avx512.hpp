@@ -114,6 +114,9 @@ QUERNEL_INLINE vi swapi(vi v) {
 }
 QUERNEL_INLINE float first(vf v) { return _mm512_cvtss_f32(v); }
 QUERNEL_INLINE int32_t firsti(vi v) { return _mm512_cvtsi512_si32(v); }
+QUERNEL_INLINE vf pick(const float* t, vi i) {
+    return _mm512_maskz_permutexvar_ps(ALL, i, _mm512_maskz_broadcast_f32x8(ALL, _mm256_loadu_ps(t)));
+}
 constexpr int TURN = 8;
 QUERNEL_INLINE void load_turned(vf (&t)[TURN], const float* p, ptrdiff_t row) {
     // Rows are put side by side as they are loaded, on either vector port: 24 shuffles of the one port that can, where

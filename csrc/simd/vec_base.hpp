@@ -151,6 +151,7 @@ QUERNEL_INLINE void transpose(vf (&r)[VL]) {
     for (int i = 0; i < VL; ++i) t[i] = vf{r[0][i], r[1][i], r[2][i], r[3][i]};
     for (int i = 0; i < VL; ++i) r[i] = t[i];
 }
+QUERNEL_INLINE vf pick(const float* t, vi i) { return vf{t[i[0] & 7], t[i[1] & 7], t[i[2] & 7], t[i[3] & 7]}; }
 constexpr int TURN = 4;
 QUERNEL_INLINE void load_turned(vf (&t)[TURN], const float* p, ptrdiff_t row) {
     for (int i = 0; i < VL; ++i) t[i] = loadu(p + i * row);

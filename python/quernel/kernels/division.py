@@ -37,7 +37,7 @@ def divide(x1, x2):
 
 @vectorized
 def _floor_quotient(x1, x2):
-    return np.floor(x1 / x2)
+    return np.floor(np.float64(x1) / np.float64(x2))
 
 
 @vectorized
