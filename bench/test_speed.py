@@ -12,10 +12,8 @@ import os
 
 import pytest
 
-from quernel.cli.bench import ENVIRONMENT
-
-for _name in ("MKL_THREADING_LAYER", "OPENBLAS_THREAD_TIMEOUT"):  # OMP_PROC_BIND would be too late by now
-    os.environ.setdefault(_name, ENVIRONMENT[_name])
+os.environ.setdefault("MKL_THREADING_LAYER", "GNU")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
 
 import quernel as qn
 from quernel.bench.contestants import Ours

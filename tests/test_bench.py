@@ -13,7 +13,6 @@ import quernel as qn
 from quernel.bench import compare, families, results, roof
 from quernel.bench.apart import Apart
 from quernel.bench.contestants import Ours, nearest, placed
-from quernel.bench.families import MEMORY
 from quernel.bench.peers import find
 from quernel.bench.run import Row, choose_cases
 from quernel.testing.case import MANY, Case, normal, rows_apart, shifted
@@ -80,16 +79,6 @@ def test_a_row_is_finished_from_its_quiet_rounds():
     assert peer["ratio"]["median"] == 1.75 and peer["ratio"]["rounds"] == 2  # 3 and 4 over 2 s from Python
     assert peer["replayed"]["median"] == 3.5
     assert made["roof"]["by"] == "near" and made["roof"]["percent"]["median"] == pytest.approx(80)
-
-
-def test_summary_has_means_and_least_of_each_family():
-    rows = [_row([1.0] * 3, [1.0] * 3, [2 * r] * 3, name=f"{r}") for r in (1, 4)]
-    made = [{**results.finished(r, 1.0), "level": "L2"} for r in rows]
-    lines = {line["family"]: line for line in results.summary(made, MEMORY, ["torch"])}
-    assert set(lines) == {"activations", "memory-bound ops", "memory-bound ops, L2"}
-    line = lines["activations"]["peers"]["torch"]
-    assert line["mean"] == pytest.approx(2) and line["least"] == pytest.approx(1) and line["case"] == "relu-1"
-    assert lines["activations"]["cases"] == 2
 
 
 def test_slower_cases_are_listed_worst_first():

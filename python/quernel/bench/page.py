@@ -4,9 +4,9 @@ import base64
 import html
 from pathlib import Path
 
-from .families import MEMORY
+from . import overview
 from .picture import png
-from .report import NOTE, case_lines, head, noise, roof_lines, slower_lines, summary_lines, unfinished
+from .report import NOTE, case_lines, head, noise, roof_lines, slower_lines, unfinished
 
 STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 110em; padding: 0 1em; color: #222; }
@@ -44,6 +44,20 @@ def _table(head_cells, lines, peers=()):
     return "".join([*parts, "</tbody></table>"])
 
 
+def _overview(run):
+    """The overview's tables and lists."""
+    found = []
+    head = ["family", *(f"{group}: {name}" for name, group in zip(overview.HEAD[1:], overview.grouped()[1:]))]
+    for isa, threads, lines in overview.parts(overview.overview(run["rows"])):
+        found.append(f"<h3>{isa}, {threads} thread{'s' * (threads > 1)}</h3>")
+        found.append(_table([name.removeprefix(": ") for name in head], [overview.cells(line) for line in lines]))
+        for heading, told in overview.lists(run["rows"], lines):
+            found.append(f"<p>{html.escape(heading)}:</p><ul>")
+            found += [f"<li>{html.escape(f'{family}: {names}')}</li>" for family, names in told]
+            found.append("</ul>")
+    return [*found, f"<p>{html.escape(overview.EXPLAINED)}</p>"]
+
+
 def page(run):
     """The page's text."""
     title = f"quernel bench, {run['machine']['date'][:10]}"
@@ -54,7 +68,7 @@ def page(run):
         f"<h1>{html.escape(title)}</h1>",
         "<pre>" + html.escape("\n".join(head(run))) + "</pre>",
         "<h2>Families</h2>",
-        _table(*summary_lines(run, MEMORY), peers),
+        *_overview(run),
         *(f"<p>{html.escape(sentence)}</p>" for sentence in (noise(run), *unfinished(run))),
         *(["<h2>Where a library is faster</h2>", _table(*slower)] if slower[1] else []),
         "<h2>Roofline</h2>",

@@ -10,9 +10,8 @@ from pathlib import Path
 from .. import backend
 from . import machine, parts, report, results
 from .apart import Apart, find_apart, openmp_runtimes
-from .families import MEMORY
 from .peers import NAMES
-from .roof import level
+from .roof import level, sentinel
 from .run import MORE, Run, choose_cases
 
 QUICK = 14.0  # seconds of all rounds of --quick; as much again goes into arrays, settings and the head
@@ -55,6 +54,10 @@ def plan(options, kept=None):
     seconds = options.seconds
     if options.quick:
         seconds = min(seconds, QUICK / max(len(cases) * len(isas) * len(threads), 1))
+    try:
+        sentinel(max(threads))
+    except ValueError as error:
+        raise ValueError(f"--threads: {error}") from None
     until = float("inf") if options.minutes is None else time.monotonic() + 60 * options.minutes
     run = Run(
         cases, isas, threads, peers, options.backend or "native", seconds, done=parts.done(kept), until=until,
@@ -117,7 +120,7 @@ def measure(options):
     found = gather(run, missing, interrupted)
     if kept is not None:
         found = parts.joined(kept, found)
-    print(report.text(found, MEMORY), flush=True)
+    print(report.text(found), flush=True)
     write(found, options)
     return 130 if interrupted else 0
 
@@ -132,18 +135,24 @@ def write(found, options):
         path.parent.mkdir(parents=True, exist_ok=True)
         save(found, path)
         print(f"kept as {path}")
-    if not found["rows"]:
-        return
-    if options.png:
-        from .picture import save as draw
+    for line in draw(found, options):
+        print(line)
 
-        draw(found, options.png)
-        print(f"the roofline is in {options.png}")
-    if options.html:
+
+def draw(found, options):
+    """Writes picture and page of a run where the options ask for them; returns what was written, in words."""
+    told = []
+    if options.png and found["rows"]:
+        from .picture import save as picture
+
+        picture(found, options.png)
+        told.append(f"the roofline is in {options.png}")
+    if options.html and found["rows"]:
         from .page import save as page
 
         page(found, options.html)
-        print(f"the page is in {options.html}")
+        told.append(f"the page is in {options.html}")
+    return told
 
 
 def save(found, path):

@@ -1,7 +1,12 @@
 """The printed report: machine, roof, one line for each case, the summary of families, what was dropped and left out."""
 
+import os
+import textwrap
+
+from . import overview
 from .families import arithmetic
-from .results import KEEP, TOO_LONG, slower, summary
+from .overview import WIDTH, sure
+from .results import KEEP, TOO_LONG, slower
 
 BACKENDS = {"numba": "Numba fallback", "numpy": "NumPy definition"}
 OTHERS = ("torch", "onednn", "mkl", "blas")  # peers that are not ours
@@ -49,14 +54,19 @@ def _absent(row, name):
     return "-" if why is None else "long" if why == TOO_LONG else "error"
 
 
-def sure(one):
-    """Whether enough rounds of a row or of a peer in it counted; runs kept before that was told say nothing."""
-    return one.get("enough", one.get("rounds", KEEP) - one.get("noisy", 0) >= KEEP)
-
-
 def dropped(row):
     """How many rounds of a row did not count."""
     return row["noisy"] + row.get("crowded", 0)
+
+
+def rounds(row):
+    """Those that count of those played."""
+    return f"{row['rounds'] - dropped(row)}/{row['rounds']}" + " ?" * (not sure(row))
+
+
+def _ratios(row, peers):
+    found = [(name, row["peers"].get(name)) for name in peers]
+    return [ratio(p["ratio"]["median"]) + "?" * (not sure(p)) if p else _absent(row, name) for name, p in found]
 
 
 def case_lines(run):
@@ -69,33 +79,7 @@ def case_lines(run):
         cells = [f"{row['op']} {row['case']}", row["isa"], str(row["threads"]), duration(row["seconds"]["median"])]
         cells += [duration(row["call"]["median"]), rate(row)]
         cells += [f"{roof['percent']['median']:.0f}", f"{roof['by']}, {row['level']}"] if roof else ["-", row["level"]]
-        for name in peers:
-            peer = row["peers"].get(name)
-            cells.append(ratio(peer["ratio"]["median"]) + "?" * (not sure(peer)) if peer else _absent(row, name))
-        lines.append([*cells, f"{row['rounds'] - dropped(row)}/{row['rounds']}" + " ?" * (not sure(row))])
-    return head, lines
-
-
-def summary_lines(run, memory):
-    """(head, lines) of the summary."""
-    peers = peer_names(run)
-    head = ["family", "ISA", "threads", "cases", "% of roof", "least", "at 90 %"]
-    for name in peers:
-        head += [f"{name}", "least"]
-    if "torch" in peers:
-        head += ["torch, replayed", "least"]
-    head += ["least against " + peers[0] if peers else "least of roof"]
-    lines = []
-    for line in summary(run["rows"], memory, peers):
-        cells = [line["family"], line["isa"], str(line["threads"]), str(line["cases"])]
-        percent = line["percent"]
-        cells += [f"{percent['mean']:.0f}", f"{percent['least']:.0f}"] if percent else ["-", "-"]
-        cells.append(f"{line['near'][0]}/{line['near'][1]}")
-        for name in [*peers, *(["torch, replayed"] if "torch" in peers else [])]:
-            peer = line["peers"].get(name)
-            cells += [ratio(peer["mean"]), ratio(peer["least"])] if peer else ["-", "-"]
-        worst = line["peers"].get(peers[0]) if peers else percent
-        lines.append([*cells, worst["case"] if worst else "-"])
+        lines.append([*cells, *_ratios(row, peers), rounds(row)])
     return head, lines
 
 
@@ -175,22 +159,79 @@ def head(run):
 
 
 NOTE = """\
-median: the kernel alone, called from C++; from Python: as a user calls it, its output new. A peer's column is its time over
-ours (above 1: ours is faster); torch, onednn, numba and numpy are compared from Python, mkl and blas from C++.
-"torch, replayed" is torch's call over our kernel alone: what a plan (quernel.function, fit) pays for it.
-% of roof: time allowed by the plain probe named in "roof" over our median, both in the same rounds."""
+kernel: the kernel alone, called from C++ (a median); Python: as a user calls it, its output new. A peer's column is its
+time over ours (above 1: ours is faster): torch, onednn, numba and numpy against Python, mkl and blas against kernel.
+roof: the percentage of it that is reached, "by" says by which probe, beside what holds the arrays (L1, L2, L3, memory).
+rounds: those that count of those played; "?" where fewer than 5 count; long: left out, it would take too long."""
 
 
-def text(run, memory):
-    """The whole report."""
-    parts = ["\n".join(head(run)), table(*roof_lines(run), left=4)]
+def limits_table(run):
+    """The machine's limits in few columns: a line for each ISA and thread count."""
+    names = list(dict.fromkeys((r["probe"], r["in"], r["unit"]) for r in run["roofs"]))
+    head = ["limits", "threads", *(f"{probe} {where}" for probe, where, _ in names)]
+    units = ["", "", *(unit for *_, unit in names)]
+    lines = {}
+    for r in run["roofs"]:
+        lines.setdefault((r["isa"], r["threads"]), {})[r["probe"], r["in"], r["unit"]] = f"{r['rate']:.4g}"
+    body = [[isa, str(threads), *(found.get(n, "-") for n in names)] for (isa, threads), found in lines.items()]
+    return table(head, [units, *body])
+
+
+def cases_tables(run):
+    """The table of cases for a terminal: one for each family, ISA and thread count, with the peers that played it."""
+    groups = {}
+    for row in run["rows"]:
+        groups.setdefault((row["isa"], row["threads"], row["family"]), []).append(row)
+    found = []
+    for (isa, threads, family), rows in groups.items():
+        peers = [n for n in peer_names(run) if any(n in r["peers"] or n in r["left_out"] for r in rows)]
+        unit = "GFLOP/s" if arithmetic(family) else "GB/s"
+        common = os.path.commonprefix([r["op"] for r in rows]) if family.startswith(("conv", "depthwise")) else ""
+        common = common[: common.rfind("_") + 1]  # "depthwise_conv_" is written once
+        head = [
+            f"{family}: {common}..." if common else family,
+            "kernel",
+            "Python",
+            unit,
+            "roof %",
+            "by",
+            *peers,
+            "rounds",
+        ]
+        lines = []
+        for row in rows:
+            cells = [f"{row['op'].removeprefix(common)} {row['case']}"]
+            cells += [duration(row["seconds"]["median"]), duration(row["call"]["median"])]
+            roof = row["roof"]
+            cells += [rate(row).partition(" ")[0], f"{roof['percent']['median']:.0f}" if roof else "-"]
+            cells += [f"{roof['by']} {row['level']}" if roof else row["level"], *_ratios(row, peers), rounds(row)]
+            lines.append(cells)
+        found.append(f"{isa}, {threads} thread{'s' * (threads > 1)}\n{table(head, lines)}")
+    return found
+
+
+def text(run):
+    """The whole report, of at most 120 columns."""
+    wrapped = [textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False) for line in head(run)]
+    parts = ["\n".join(wrapped)]
+    if run["roofs"]:
+        parts.append(limits_table(run))
     if run["rows"]:
-        parts += [table(*case_lines(run), left=2), NOTE, table(*summary_lines(run, memory), left=2), noise(run)]
-        head_line, lines = slower_lines(run)
-        if lines:
-            parts.append("Where a library is faster (ratio under 0.95, its upper quartile under 1):")
-            parts.append(table(head_line, lines, left=4))
-        parts += [f"{r['op']} {r['case']}: {n} left out: {why}" for r in run["rows"] for n, why in r["left_out"].items()
-                  if why != TOO_LONG]  # fmt: skip
+        parts += [*cases_tables(run), NOTE]
+        parts += [
+            textwrap.fill(f"{r['op']} {r['case']}: {n} left out: {why}", WIDTH, subsequent_indent="    ")
+            for r in run["rows"] for n, why in r["left_out"].items() if why != TOO_LONG
+        ]  # fmt: skip
+        parts += [overview.text(run), textwrap.fill(noise(run), WIDTH)]
+    parts += [f"{case}: not measured: {why}" for case, why in run["skipped"]]
     parts += unfinished(run)
     return "\n\n".join(parts)
+
+
+def short(run, markdown=False):
+    """What --report prints: machine and peers, the overview, what was dropped."""
+    if markdown:
+        lines = [f"* {line.strip()}" if not line.startswith(" ") else f"  {line.strip()}" for line in head(run)]
+        return "\n\n".join(["\n".join(lines), overview.markdown(run), noise(run), *unfinished(run)])
+    wrapped = [textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False) for line in head(run)]
+    return "\n\n".join(["\n".join(wrapped), overview.text(run), textwrap.fill(noise(run), WIDTH), *unfinished(run)])

@@ -131,40 +131,6 @@ def geometric_mean(values):
     return float(np.exp(np.mean(np.log(values))))
 
 
-def summary(rows, memory, peers):
-    """Rows of the summary: for each family and thread count the geometric means and the least of ratios and percents.
-
-    Args:
-        rows: finished rows.
-        memory: families that more lines, "memory-bound ops", put together, all and by the cache that holds their arrays.
-        peers: names of the peers, in order.
-    """
-    groups = {}
-    for row in rows:
-        names = [row["family"]]
-        if row["family"].startswith("conv"):
-            names.append(f"{row['family']}: {row['op'].removeprefix('conv_')}")
-        if row["family"] in memory:
-            names += ["memory-bound ops", f"memory-bound ops, {row['level']}"]
-        for name in names:
-            groups.setdefault((row["isa"], row["threads"], name), []).append(row)
-    found = []
-    for (isa, threads, name), members in sorted(groups.items()):
-        line = {"isa": isa, "threads": threads, "family": name, "cases": len(members), "peers": {}}
-        percents = [(r["roof"]["percent"]["median"], r) for r in members if r["roof"]]
-        line["percent"] = _extremes(percents)
-        line["near"] = sum(1 for percent, _ in percents if percent >= 90), len(percents)
-        for peer in peers:
-            played = [(r["peers"][peer], r) for r in members if peer in r["peers"]]
-            if played:
-                line["peers"][peer] = _extremes([(p["ratio"]["median"], r) for p, r in played])
-                replayed = [(p["replayed"]["median"], r) for p, r in played if p["replayed"]]
-                if replayed:
-                    line["peers"][f"{peer}, replayed"] = _extremes(replayed)
-        found.append(line)
-    return found
-
-
 def slower(rows, peers):
     """[(ratio, low, high, which, row)] where a peer is faster beyond its spread, worst first.
 
@@ -181,10 +147,3 @@ def slower(rows, peers):
                 if ratio and ratio["high"] < 1 and ratio["median"] < 0.95:
                     found.append((ratio["median"], ratio["low"], ratio["high"], which, row))
     return sorted(found, key=lambda f: f[0])
-
-
-def _extremes(pairs):
-    if not pairs:
-        return None
-    least, row = min(pairs, key=lambda p: p[0])
-    return {"mean": geometric_mean([p[0] for p in pairs]), "least": least, "case": f"{row['op']}-{row['case']}"}

@@ -73,6 +73,9 @@ def _add_bench(commands):
     add("--html", metavar="FILE", help="write tables and picture as one page")
     add("--png", metavar="FILE", help="draw the roofline")
     add("--history", metavar="FOLDER", help="keep the run in this folder under a name of its own")
+    add("--report", metavar="FILE",
+        help="print the overview of a run kept by --json, with --html or --png draw it; measures nothing")  # fmt: skip
+    add("--markdown", action="store_true", help="with --report: as Markdown")
     add("--compare", nargs=2, metavar=("OLD", "NEW"), help="compare two runs kept by --json; measures nothing")
 
 

@@ -11,8 +11,22 @@ import sys
 ENVIRONMENT = {"OMP_PROC_BIND": "true", "MKL_THREADING_LAYER": "GNU", "OPENBLAS_THREAD_TIMEOUT": "16"}
 
 
+MODES = {"compare": (), "report": ("markdown", "html", "png")}  # what measures nothing, and what goes with it
+PICTURES = (".png", ".svg", ".pdf")
+
+
 def check(options):
     """What the options cannot have here, as a line, or None."""
+    from . import parser
+
+    usual, words = parser().parse_args(["bench"]), vars(options).items()
+    given = [n for n, value in words if n not in ("words", "command") and value != getattr(usual, n)]
+    for mode, allowed in MODES.items():
+        other = next((n for n in given if n != mode and n not in allowed), None)
+        if mode in given and other:
+            return f"--{mode} measures nothing: it goes without --{other}"
+    if "markdown" in given and "report" not in given:
+        return "--markdown needs --report FILE"
     for flag, package in (("png", "matplotlib"), ("html", "matplotlib")):
         if getattr(options, flag) and importlib.util.find_spec(package) is None:
             return f"--{flag} needs {package}: pip install 'quernel[bench]'"
@@ -20,6 +34,14 @@ def check(options):
         path = getattr(options, flag)
         if path and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
             return f"--{flag}: the folder of {path} does not exist"
+        if path and os.path.isdir(path):
+            return f"--{flag}: {path} is a folder, expected a file"
+    if options.png and os.path.splitext(options.png)[1].lower() not in PICTURES:
+        return f"--png: expected a name that ends in {', '.join(PICTURES)}, received {options.png}"
+    if options.history and os.path.exists(options.history) and not os.path.isdir(options.history):
+        return f"--history: {options.history} is a file, expected a folder"
+    if any(mode in given for mode in MODES):
+        return None
     if options.resume and not options.json:
         return "--resume needs --json FILE: the run that it goes on with"
     if importlib.util.find_spec("quernel._core") is None:
@@ -27,21 +49,36 @@ def check(options):
     return None
 
 
+def shown(options):
+    """The text of --compare or --report, whose pictures are written.
+
+    Raises:
+        ValueError: a file is no run.
+    """
+    from ..bench import compare
+
+    if options.compare:
+        return compare.text(*map(compare.load, options.compare))
+    from ..bench import process, report
+
+    run = compare.load(options.report, "--report")
+    told = process.draw(run, options)
+    return "\n".join([report.short(run, options.markdown), *told])
+
+
 def bench(options):
     """Runs the command; returns the exit status."""
-    if options.compare:
-        from ..bench import compare
-
-        try:
-            print(compare.text(*map(compare.load, options.compare)), flush=True)
-        except ValueError as error:
-            print(f"quernel bench: {error}", file=sys.stderr)
-            return 2
-        return 0
     problem = check(options)
     if problem:
         print(f"quernel bench: {problem}", file=sys.stderr)
         return 2
+    if options.compare or options.report:
+        try:
+            print(shown(options), flush=True)
+        except ValueError as error:
+            print(f"quernel bench: {error}", file=sys.stderr)
+            return 2
+        return 0
     environment = {**ENVIRONMENT, **os.environ}
     process = subprocess.Popen([sys.executable, "-m", "quernel.bench", *options.words], env=environment)
     while True:
