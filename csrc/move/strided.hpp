@@ -90,7 +90,7 @@ QUERNEL_INLINE void move_row(T* __restrict to, ptrdiff_t to_step, const T* __res
                              int64_t n) {
     if (to_step == 1 && from_step == 1) {
         __builtin_memcpy(to, from, (size_t)n * sizeof(T));
-    } else if (to_step == 1 && from_step == 0) {
+    } else if (to_step == 1 && from_step == 0 && n > 0) {  // an empty row has no first element
         const T value = *from;
         for (int64_t i = 0; i < n; ++i) to[i] = value;
     } else {
