@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import quernel as qn
+from quernel import kernels
 
 pytestmark = pytest.mark.skipif(not qn.backend.available("native"), reason="there is no compiled core")
 MB = 1 << 20
@@ -64,3 +65,19 @@ def test_streams_do_not_share_their_offset():
     offsets = [a.ctypes.data % 4096 for a in arrays]
     assert len(set(offsets[:3])) == 3 and len(set(offsets[3:])) == 3
     assert all(o % 64 == 0 for o in offsets)
+
+
+def test_results_that_no_memory_holds_are_refused_in_words():
+    wide, tall = np.broadcast_to(np.float32(1), (1, 1 << 31)), np.broadcast_to(np.float32(1), (1 << 31, 1))
+    with pytest.raises(ValueError, match=r"counted in 64 bits, received an array of shape \(2147483648, 2147483648\)"):
+        kernels.add(wide, tall)
+    with pytest.raises(
+        ValueError, match=r"expected sizes of at most 9223372036854775807, received .*18446744073709551"
+    ):
+        kernels.pad(np.ones(3, "float32"), pad_width=((1 << 63, 1 << 63),))
+    with pytest.raises(ValueError, match="expected sizes of at most"):
+        kernels.one_hot(np.array([1]), num_classes=1 << 70)
+    with pytest.raises(
+        MemoryError, match=r"no memory for an array of shape \(1099511627776, 2048\) and dtype float32, 8"
+    ):
+        kernels.add(wide[:, :2048], np.broadcast_to(np.float32(1), (1 << 40, 1)))

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <chrono>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -250,11 +251,15 @@ double repeat(int isa, int index, const py::tuple& ins, const py::tuple& outs, c
 }
 
 py::array empty(const std::vector<int64_t>& shape, const py::dtype& dtype) {
+    const auto described = [&] {
+        return "an array of shape " + std::string(py::str(py::tuple(py::cast(shape)))) + " and dtype " +
+               std::string(py::str(dtype));
+    };
     int64_t bytes = dtype.itemsize();
     for (int64_t n : shape) {
-        if (n < 0) throw py::value_error("negative dimension");
+        if (n < 0) throw py::value_error("expected sizes of at least 0, received " + described());
         if (__builtin_mul_overflow(bytes, n, &bytes))
-            throw py::value_error("array is too large: its bytes exceed 64 bits");
+            throw py::value_error("expected an array whose bytes can be counted in 64 bits, received " + described());
     }
     struct Owner {
         void* data;
@@ -263,9 +268,11 @@ py::array empty(const std::vector<int64_t>& shape, const py::dtype& dtype) {
     auto* owner = new Owner{nullptr, (size_t)bytes};
     try {
         owner->data = allocate(owner->bytes);
-    } catch (...) {
+    } catch (const std::bad_alloc&) {
         delete owner;
-        throw;
+        PyErr_SetString(PyExc_MemoryError,
+                        ("there is no memory for " + described() + ", " + std::to_string(bytes >> 20) + " MB").c_str());
+        throw py::error_already_set();
     }
     py::capsule base(owner, [](void* p) {
         auto* o = static_cast<Owner*>(p);

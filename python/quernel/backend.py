@@ -17,6 +17,8 @@ import os
 BACKENDS = ("native", "numba", "numpy")
 ISAS = ("avx512", "avx2", "base")  # best first
 
+_MOST_THREADS = 2**31 - 1  # what the core counts with
+
 
 class _State:
     """The process's choice; `generation` counts changes, so that kernels drop what they resolved before."""
@@ -174,8 +176,8 @@ def native_ops():
 
 def _check_thread_variable():
     text = os.environ.get("QUERNEL_NUM_THREADS", "").strip()
-    if text and not (text.isdecimal() and int(text) >= 1):
-        raise ValueError(f"QUERNEL_NUM_THREADS: expected an integer of at least 1, received {text!r}")
+    if text and not (text.isdecimal() and 1 <= int(text) <= _MOST_THREADS):
+        raise ValueError(f"QUERNEL_NUM_THREADS: expected an integer from 1 to {_MOST_THREADS}, received {text!r}")
 
 
 def _start():
@@ -213,10 +215,10 @@ def set_num_threads(count):
     """Sets the number of threads native kernels may use; results do not depend on it.
 
     Raises:
-        ValueError: count is not an integer of at least 1.
+        ValueError: count is not an integer from 1 to 2^31 - 1.
     """
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ValueError(f"set_num_threads: expected an integer of at least 1, received {count!r}")
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST_THREADS:
+        raise ValueError(f"set_num_threads: expected an integer from 1 to {_MOST_THREADS}, received {count!r}")
     if _state.core is not None:
         _state.core.set_num_threads(count)
 

@@ -8,7 +8,14 @@ from .. import backend as backends
 def empty(shape, dtype):
     """An uninitialised array, from the caching allocator where the compiled core is installed."""
     core = backends._state.core
-    return core.empty(shape, dtype) if core is not None else np.empty(shape, dtype)
+    if core is None:
+        return np.empty(shape, dtype)
+    try:
+        return core.empty(shape, dtype)
+    except TypeError:  # a size that is no 64-bit integer
+        raise ValueError(
+            f"expected sizes of at most {2**63 - 1}, received an array of shape {shape} and dtype {dtype}"
+        ) from None
 
 
 def check_out(name, out, resolved, inputs):
