@@ -16,7 +16,8 @@ constexpr int64_t KC = CHAIN;  // a block of k is one chain, so partial sums onl
 constexpr int64_t MC = 168;    // whole tiles of 6 rows: the block of A is 390 KB, a fifth of L2
 constexpr int64_t NC = 1280;   // the packed block of B, 2.5 MB, is read once for each block of A: L3 is near enough
 
-// Columns of one packed panel of B: wide tiles need the fewest loads for an FMA.
+// Most columns of one packed panel of B: wide tiles need the fewest loads for an FMA. Panels are equal where there are
+// few: 129 to 144 columns took 1.05 times as long with one column or vector in a panel of its own.
 int64_t panel(int64_t m) { return (m <= 3 ? 8 : 4) * VL; }
 
 bool in_few(const Product& p) { return p.m <= FEW && p.n > 1 && p.b_k == 1 && p.b_n != 1; }
@@ -63,7 +64,7 @@ int64_t head(const Product& p) {
 // S, finished if `epilogue`, into rows of contiguous columns.
 void blocks(const Product& p, float* c, ptrdiff_t c_m, bool epilogue, float* b_room, float* a_room) {
     const bool pb = packs_b(p), pa = packs_a(p), passing = pb && p.b_n == 1;
-    const int64_t width = panel(p.m);
+    const int64_t width = even(p.n, panel(p.m), VL);
     Dot d;
     d.count = 1;
     d.a_m = p.a_m, d.a_k = p.a_k, d.b_k = p.b_k, d.c_m = c_m, d.old_m = p.old_m, d.pack_k = width;
@@ -217,9 +218,20 @@ void product(const Product& p, char* scratch) {
 
 namespace {
 
+// Of small products whichever leaves the busiest rank less to do, in terms of its vectors: packing B costs as much as
+// PACKING rows, and where ranks share columns that do not start on lines, each row's line between them goes to and fro,
+// for the time of SHARED terms (64 rows of 65 to 240 columns of 256 terms, two ranks: 0.9 of the time, at best 0.7).
+constexpr int64_t PACKING = 12, SHARED = 96;
+bool by_columns_small(const Product& p, int ranks) {
+    const int64_t vectors = (p.n + VL - 1) / VL, rows = (p.m + ranks - 1) / ranks;
+    const int64_t packing = p.b_n != 1 ? PACKING : 0, shared = p.c_m % VL ? SHARED * p.m : 0;
+    return p.k * ((vectors + ranks - 1) / ranks) * (p.m + packing) + shared <= p.k * vectors * (rows + packing);
+}
+
 // Columns where there are more of them, or where B is large: a rank's half of it, packed, stays in L2, while A is read
 // in place (1024^3 on two ranks: 296 -> 307 GFLOP/s, transposed B 291 -> 307; 256^3 loses 5 %).
 bool by_columns(const Product& p, int ranks) {
+    if (p.m < p.n && p.m >= 8 * ranks && p.k * p.n < 256 * 1024) return by_columns_small(p, ranks);
     const bool large = p.k * p.n >= 256 * 1024 && p.n >= 8 * VL * ranks && p.m < 2 * p.n;
     return p.m < p.n || (large && !packs_a(p));
 }
@@ -234,11 +246,10 @@ void share(const Product& p, const Team& team, char* scratch) {
         part.a += r.begin * p.a_m;
         part.c += r.begin * p.c_m;
         if (p.old) part.old += r.begin * p.old_m;
-    } else {  // whole vectors, pairs of them where there are enough; of a large square, equal shares matter more
-        const int64_t unit = p.n >= 4 * VL * team.size && p.m < p.n ? 2 * VL : VL;
-        const Range r = split((p.n + unit - 1) / unit, team);
-        const int64_t begin = r.begin * unit;
-        part.n = least(p.n, r.end * unit) - begin;
+    } else {  // whole vectors; pairs of them cost 5 to 15 % where the ranks' shares then differ by two
+        const Range r = split((p.n + VL - 1) / VL, team);
+        const int64_t begin = r.begin * VL;
+        part.n = least(p.n, r.end * VL) - begin;
         part.b += begin * p.b_n;
         part.c += begin * p.c_n;
         if (p.old) part.old += begin * p.old_n;

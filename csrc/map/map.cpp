@@ -189,12 +189,15 @@ void map_run(const Call& c, const Team& team) {
 
     const int inner = m.rank - 1;
     const int64_t width = m.shape[inner];
-    bool dense = true, direct = true;  // all operands contiguous as a whole, within an inner row
+    // All operands contiguous as a whole, within an inner row; contiguous, or one row for all of them.
+    bool dense = true, direct = true, few = true;
     for (int k = 0; k <= m.inputs; ++k) {
         dense = dense && m.of[k].dense;
         direct = direct && (m.of[k].dense || m.of[k].step[inner] == m.of[k].item);
+        few = few && (m.of[k].dense || (k && repeats(m, m.of[k])));
     }
-    const bool by_rows = !dense && width >= SHORT;
+    // A row repeated until it fills a chunk starts once where two rows or more would (64 x 32 + 32: 0.9 -> 0.3 us).
+    const bool by_rows = !dense && width >= (few ? CHUNK / 2 + 1 : SHORT);
     // Chunks of whole short rows start at one place of their row, so an operand that repeats itself is gathered once.
     const Map::Operand& result = m.of[0];
     const bool past = m.light && result.dense && result.item % 4 == 0 && streams(m.size * result.item);
