@@ -6,29 +6,13 @@
 // with i = p * stride + t * dilation - low; attributes and absent taps as in conv/conv.hpp, groups always 1.
 // Order: one chain of fused multiply-adds from +0, forward in tap order, dx in (t, m) order with t from the last tap to
 // the first; then bias, activation. Any strides; strided channels are gathered and scattered one by one.
-#include "conv/conv.hpp"
+#include "depthwise/block.hpp"
 #include "simd/stream.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
 
 namespace {
-
-struct Window {
-    Images from, to;
-    int64_t n, size[SPATIAL], taps[SPATIAL], c;
-    int64_t outer, inner;    // M of forward and of dx; the other one is 1
-    ptrdiff_t from_m, to_m;  // strides of m
-    const float* w;
-    ptrdiff_t w_tap[SPATIAL], w_c, w_m;
-    const float* bias;
-    ptrdiff_t bias_c, bias_m;
-    Activation activation;
-    Axis axis[SPATIAL];
-    int64_t (*lines)(const Axis&, Line*);
-    int64_t packed, line_room, room;
-    bool past;  // results go past the caches
-};
 
 struct Term {
     ptrdiff_t from;  // from the position read first
@@ -251,6 +235,11 @@ void run(const Window& g, const Team& team, char* scratch) {
                 for (int64_t r = 0, before = 0; r < count[1]; before += lines[1][r++].count) {
                     const Line &ld = lines[0][d], lh = part(lines[1][r], before, top, bottom);
                     if (!lh.count) continue;
+                    const Rows rows{ld, lh, lines[2], count[2], i, m};
+                    if (fits_blocks(g, rows)) {
+                        run_blocks(g, rows, weights, g.bias ? bias : nullptr);
+                        continue;
+                    }
                     Term* end = terms;
                     for (int64_t c = 0; c < count[2]; ++c) {
                         Term* const first = end;

@@ -49,6 +49,16 @@ CASES = [
     *trio("one-channel", (3, 6, 6, 1), (3, 3), 4, bias=True),
     *trio("window-wider-than-input-same", (2, 3, 2, 3), (5, 7), 1, padding="same"),
     *trio("100-channels", (2, 5, 4, 100), (3, 3), 1, padding="same", bias=True),
+    *trio(
+        "dilation-19-channels",
+        (2, 9, 10, 19),
+        (3, 3),
+        1,
+        padding="same",
+        dilation_rate=2,
+        bias=True,
+        activation="relu",
+    ),
     *trio("2000-positions", (5, 21, 20, 3), (3, 3), 1, padding="same"),
     *trio("one-dimension", (2, 19, 3), (4,), 2, strides=2, padding="same", bias=True),
     *trio("three-dimensions", (2, 5, 4, 6, 3), (3, 2, 3), 1, strides=(2, 1, 2), padding="same"),
@@ -62,4 +72,5 @@ SPEED = [
     *trio("16x28x28x128-dilation2-same", (16, 28, 28, 128), (3, 3), 1, padding="same", dilation_rate=2, bias=True),
     *trio("64x28x28x128-same", (64, 28, 28, 128), (3, 3), 1, padding="same", bias=True),
     *trio("64x28x28x128-stride2-same", (64, 28, 28, 128), (3, 3), 1, strides=2, padding="same", bias=True),
+    *trio("16x7x7x512-same", (16, 7, 7, 512), (3, 3), 1, padding="same", bias=True),
 ]
