@@ -194,7 +194,18 @@ class Operation:
     @classmethod
     def from_config(cls, config):
         """A new object from what `get_config` returned."""
-        return cls(**config)
+        takes = inspect.signature(cls.__init__).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+            return cls(**config)
+        later = {key: config[key] for key in _SETTINGS if key in config and key not in takes}
+        made = cls(**{key: value for key, value in config.items() if key not in later})
+        for key, value in later.items():
+            setattr(made, _SETTINGS[key], value)
+        return made
+
+
+# What every layer's configuration holds, though an `__init__` may not take it: the attributes to set instead.
+_SETTINGS = {"name": "name", "trainable": "trainable", "dtype": "dtype_policy"}
 
 
 class spec_scope:

@@ -5,6 +5,7 @@ An object that is to be tracked has `_tracked_as`, the name of the store it belo
 or "seed_generators".
 """
 
+import copy
 import threading
 
 from . import recording
@@ -32,6 +33,16 @@ class Tracker:
         self.seed_generators = []
         self.locked = False
         self._ids = set()
+
+    def __getstate__(self):
+        return {key: value for key, value in self.__dict__.items() if key != "_ids"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._ids = {id(v) for store in self._stores() for v in store}  # of a pickle's own objects
+
+    def _stores(self):
+        return (self.trainable_variables, self.non_trainable_variables, self.layers, self.metrics, self.seed_generators)
 
     def _store(self, value):
         kind = value._tracked_as
@@ -65,8 +76,7 @@ class Tracker:
         elif id(value) in self._ids:
             self._ids.discard(id(value))
             recording.bump(self)
-            for store in (self.trainable_variables, self.non_trainable_variables, self.layers, self.metrics,
-                          self.seed_generators):  # fmt: skip
+            for store in self._stores():
                 store[:] = [v for v in store if v is not value]
 
     def track(self, value):
@@ -158,7 +168,13 @@ class TrackedList(list):
         self._changed()
 
     def __reduce__(self):
-        return list, (list(self),)
+        return TrackedList, (), {"_tracker": self._tracker}, iter(self)
+
+    def __copy__(self):
+        return list(self)
+
+    def __deepcopy__(self, memo):
+        return copy.deepcopy(list(self), memo)
 
 
 class TrackedDict(dict):
@@ -219,4 +235,10 @@ class TrackedDict(dict):
         self._changed()
 
     def __reduce__(self):
-        return dict, (dict(self),)
+        return TrackedDict, (), {"_tracker": self._tracker}, None, iter(self.items())
+
+    def __copy__(self):
+        return dict(self)
+
+    def __deepcopy__(self, memo):
+        return copy.deepcopy(dict(self), memo)

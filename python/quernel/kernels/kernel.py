@@ -76,6 +76,9 @@ class Kernel:
     def __repr__(self):
         return f"<quernel kernel {self.name}{self.__signature__}>"
 
+    def __reduce__(self):
+        return self.__qualname__  # by name, as a function: copies and pickles are this same kernel
+
     def __call__(self, *args, out=None, **keywords):
         key = None
         if out is None:

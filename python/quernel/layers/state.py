@@ -164,7 +164,11 @@ class State(Operation):
 
     def __deepcopy__(self, memo):
         """An equal layer with variables of its own: from the config, the shapes it was built with, and the weights."""
-        twin = memo[id(self)] = type(self).from_config(self.get_config())
+        from ..saving.registry import custom_object_scope
+
+        own = {type(layer).__name__: type(layer) for layer in self._flatten_layers()}  # registered or not
+        with custom_object_scope(own):
+            twin = memo[id(self)] = type(self).from_config(self.get_config())
         if self.built and not twin.built:
             twin.build_from_config(self.get_build_config())
         twin.set_weights(self.get_weights())

@@ -1,5 +1,7 @@
 """Functional: a model that is a graph of layers between inputs and outputs."""
 
+import functools
+
 from .. import tree
 from ..layers.layer import Layer
 from ..operation import KerasTensor
@@ -43,8 +45,6 @@ class Functional(Model):
         put("_outputs_structure", outputs)
         put("_inputs", tree.flatten(inputs))
         put("_outputs", tree.flatten(outputs))
-        put("_graph", Graph(self._inputs, self._outputs))
-        put("_plan", self._make_plan())
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
         for operation in self._graph.operations:
@@ -57,7 +57,22 @@ class Functional(Model):
     def _put(self, name, value):
         object.__setattr__(self, name, value)  # past attribute tracking
 
-    def _make_plan(self):
+    def __getstate__(self):
+        state = super().__getstate__()
+        for name in ("_graph", "_plan"):  # made of addresses
+            state.pop(name, None)
+        return {"_nodes": self._graph.nodes, **state}  # in the order in which they run: a chain is no recursion
+
+    def __setstate__(self, state):
+        del state["_nodes"]
+        self.__dict__.update(state)
+
+    @functools.cached_property
+    def _graph(self):
+        return Graph(self._inputs, self._outputs)
+
+    @functools.cached_property
+    def _plan(self):
         """Steps (operation, node, id of its only input or None, ids of its outputs, ids that nobody needs
         afterwards).
         """
@@ -238,7 +253,7 @@ class Functional(Model):
         from .functional_config import graph_from_config
 
         if cls is not Functional and "layers" not in config:
-            return cls(**config)
+            return super().from_config(config)
         with custom_object_scope(custom_objects or {}):
             return graph_from_config(cls, config)
 

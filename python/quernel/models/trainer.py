@@ -1,5 +1,6 @@
 """Trainer: compile, metrics, losses and the steps; what Model adds to Layer for learning."""
 
+import copy
 import functools
 import inspect
 import warnings
@@ -101,6 +102,17 @@ class Trainer(Loops):
         put("_compile_arguments", arguments)
         drop_steps(self)
         recording.bump(self)  # for steps of one's own that call train_step
+
+    def __getstate__(self):
+        return {key: value for key, value in self.__dict__.items() if key != "_steps"}  # made anew where they are used
+
+    def __deepcopy__(self, memo):
+        """An equal model with weights, optimizer and metrics of its own; the optimizer goes on from its state."""
+        twin = super().__deepcopy__(memo)
+        if self.compiled:
+            memo.update((id(v), w) for v, w in zip(self.weights, twin.weights))
+            twin.compile(**copy.deepcopy(self._compile_arguments, memo))
+        return twin
 
     def _assert_compiled(self, method):
         if not self.compiled:

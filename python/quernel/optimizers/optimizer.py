@@ -72,7 +72,7 @@ class Optimizer(recording.Versioned):
         self._variables = []
         self._trainable_variables = []
         self._index = {}  # id(variable) -> position
-        self._no_decay = set(), None  # ids, pattern of names
+        self._no_decay = (), None  # variables, pattern of names
         with name_scope(self.name):
             self._iterations = Variable(0, dtype="int64", trainable=False, name="iteration")
             if not isinstance(learning_rate, (Variable, LearningRateSchedule)):
@@ -89,6 +89,10 @@ class Optimizer(recording.Versioned):
         self._iterations._owner = self
 
     # --- state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._index = _positions(self._trainable_variables)  # of a copy's or pickle's own
 
     @property
     def iterations(self):
@@ -128,7 +132,7 @@ class Optimizer(recording.Versioned):
     def build(self, variables):
         """Makes the state for these variables; subclasses add theirs. Called by the first update."""
         self._trainable_variables = list(variables)
-        self._index = {id(v): i for i, v in enumerate(self._trainable_variables)}
+        self._index = _positions(self._trainable_variables)
         self.built = True
 
     def add_variable(self, shape, initializer="zeros", dtype=None, name=None):
@@ -318,11 +322,11 @@ class Optimizer(recording.Versioned):
         if self.built:
             raise ValueError("exclude_from_weight_decay: expected an optimizer that is not built yet")
         pattern = re.compile("|".join(var_names)) if var_names else None
-        self._no_decay = {id(v) for v in var_list or ()}, pattern
+        self._no_decay = tuple(var_list or ()), pattern
 
     def _decays(self, variable):
-        ids, pattern = self._no_decay
-        left_out = id(variable) in ids or (pattern and pattern.search(variable.name))
+        variables, pattern = self._no_decay
+        left_out = any(v is variable for v in variables) or (pattern and pattern.search(variable.name))
         return self.weight_decay is not None and not left_out
 
     def _decay(self, variables, rate):
@@ -347,6 +351,10 @@ class Optimizer(recording.Versioned):
     def from_config(cls, config):
         rate = config.get("learning_rate")
         return cls(**{**config, "learning_rate": schedules.deserialize(rate)} if isinstance(rate, dict) else config)
+
+
+def _positions(variables):
+    return {id(v): i for i, v in enumerate(variables)}
 
 
 def _clip_by_norm(g, limit):

@@ -3,10 +3,12 @@ imported by name.
 """
 
 import contextlib
+import contextvars
 
 _registered = {}  # "package>name" -> class
 _names = {}  # class -> "package>name"
-_scopes = [{}]  # name -> class, innermost last; the first is global
+_everywhere = {}  # name -> class
+_scopes = contextvars.ContextVar("quernel_custom_objects", default=())  # such dicts of this thread, innermost last
 # Where the classes of this package are found, and nowhere else.
 _NAMESPACES = (
     "layers",
@@ -56,7 +58,7 @@ def get_registered_name(cls):
 
 def get_registered_object(name, custom_objects=None):
     """The class of this name: from `custom_objects`, the scopes, what was registered; None if there is none."""
-    for table in (custom_objects or {}, *reversed(_scopes), _registered):
+    for table in (custom_objects or {}, *reversed(_scopes.get()), _everywhere, _registered):
         if name in table:
             return table[name]
     return None
@@ -65,11 +67,11 @@ def get_registered_object(name, custom_objects=None):
 @contextlib.contextmanager
 def custom_object_scope(custom_objects):
     """Within the `with` block, configs may name the classes of this dict."""
-    _scopes.append(dict(custom_objects))
+    token = _scopes.set((*_scopes.get(), dict(custom_objects)))
     try:
         yield
     finally:
-        _scopes.pop()
+        _scopes.reset(token)
 
 
 CustomObjectScope = custom_object_scope
@@ -77,7 +79,7 @@ CustomObjectScope = custom_object_scope
 
 def get_custom_objects():
     """The dict of classes that configs may name everywhere; it can be changed."""
-    return _scopes[0]
+    return _everywhere
 
 
 def _own_class(name):

@@ -1,0 +1,131 @@
+"""Copies and pickles: of kernels, layers, models and optimizers, which then live apart."""
+
+import concurrent.futures
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import quernel as qn
+from quernel import layers
+from quernel.saving import custom_object_scope, get_registered_object
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((20, 4)).astype("float32"), RNG.standard_normal((20, 1)).astype("float32")
+
+
+def pickled(value):
+    return pickle.loads(pickle.dumps(value))
+
+
+class Scaled(layers.Layer):
+    """Unregistered, with layers in a list, and an `__init__` that takes no name."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+        self.parts = [layers.Dense(1)]
+
+    def call(self, x):
+        return self.parts[0](x) * self.factor
+
+
+class Own(qn.Model):
+    def __init__(self):
+        super().__init__()
+        self.scaled = Scaled(0.5)
+
+    def call(self, x):
+        return self.scaled(x)
+
+
+def sequential():
+    return qn.Sequential([layers.Input((4,)), layers.Dense(8, "relu"), Scaled(2.0)])
+
+
+def functional():
+    x = qn.Input((4,))
+    h = layers.Dense(3, name="shared")
+    return qn.Model(x, layers.Dense(1)(qn.ops.concatenate([h(x), h(x * 2.0)], axis=-1)))
+
+
+@pytest.mark.parametrize("twin_of", [copy.deepcopy, pickled], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("make", [sequential, functional, Own])
+def test_a_fitted_model_goes_on_in_its_twin(make, twin_of):
+    """The same bits as the original from then on, Adam's moments included, and no memory of each other."""
+    model = make()
+    model.compile("adam", "mse")
+    model.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    twin = twin_of(model)
+    before = model.get_weights()
+    for _ in range(2):
+        twin.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(a, b)
+    for _ in range(2):
+        model.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    np.testing.assert_array_equal(model.predict(X, verbose=0), twin.predict(X, verbose=0))
+    assert int(twin.optimizer.iterations.numpy()) == 30
+    if make is not Own:  # whose `__init__` names its layers
+        assert [layer.name for layer in twin.layers] == [layer.name for layer in model.layers]
+
+
+def test_a_long_chain_is_pickled():
+    x = y = qn.Input((2,))
+    for _ in range(300):
+        y = y * 1.01
+    model = qn.Model(x, y)
+    np.testing.assert_array_equal(pickled(model)(X[:, :2]), model(X[:, :2]))
+
+
+@pytest.mark.parametrize("twin_of", [copy.copy, copy.deepcopy, pickled], ids=["copy", "deepcopy", "pickle"])
+def test_a_kernel_is_one_object(twin_of):
+    assert twin_of(qn.kernels.relu) is qn.kernels.relu and twin_of(qn.ops.relu) is qn.ops.relu
+
+
+def test_a_pickled_layer_tracks_what_is_put_into_its_lists_and_dicts():
+    layer = Scaled(2)
+    layer.named = {"a": layers.Dense(2)}
+    twin = pickled(layer)
+    twin.parts.append(layers.Dense(3))
+    twin.named["b"] = layers.Dense(4)
+    assert [part.units for part in twin._flatten_layers(include_self=False)] == [1, 2, 3, 4]
+    del twin.parts[0]
+    assert [part.units for part in twin._flatten_layers(include_self=False)] == [2, 3, 4]
+    assert type(copy.copy(layer.parts)) is list and type(copy.deepcopy(layer.named)) is dict
+    assert len(layer._flatten_layers(include_self=False)) == 2
+
+
+def test_a_pickled_optimizer_knows_its_own_variables():
+    kept, decayed = qn.Variable([1.0, 2.0]), qn.Variable([1.0, 2.0])
+    optimizer = qn.optimizers.SGD(0.5, weight_decay=0.1)
+    optimizer.exclude_from_weight_decay([kept])
+    optimizer, (kept, decayed) = pickled((optimizer, (kept, decayed)))
+    optimizer.build([kept, decayed])
+    optimizer, (kept, decayed) = copy.deepcopy((optimizer, (kept, decayed)))
+    optimizer.apply([qn.zeros((2,)), qn.zeros((2,))])
+    np.testing.assert_array_equal(kept.numpy(), [1, 2])
+    np.testing.assert_allclose(decayed.numpy(), [0.95, 1.9], rtol=1e-6)
+
+
+def test_from_config_of_an_init_without_name():
+    layer = Scaled(3)
+    layer.name = "mine"
+    layer.trainable = False
+    twin = Scaled.from_config(layer.get_config())
+    assert (twin.name, twin.factor, twin.trainable, twin.dtype) == ("mine", 3, False, "float32")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'other'"):
+        Scaled.from_config({"factor": 1, "other": 2})
+
+
+def test_scopes_of_threads_are_their_own():
+    def look(name):
+        for _ in range(2000):
+            with custom_object_scope({name: Scaled}):
+                assert get_registered_object(name) is Scaled
+                assert get_registered_object("b" if name == "a" else "a") is None
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(look, name) for name in ("a", "b")]:
+            future.result()
