@@ -81,6 +81,32 @@ def test_nan_passes_and_gets_the_gradient(engine, channels):
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("channels", [1, 37, 70])
+def test_a_single_nan_is_met_at_every_tap(engine, channels):
+    for pool in (2, 3):
+        x = np.random.default_rng(pool).standard_normal((pool * pool, pool, pool, channels)).astype("float32")
+        for tap in range(pool * pool):
+            x[tap, tap // pool, tap % pool, tap % channels] = NAN
+        with engine:
+            y = k.max_pool(x, pool_size=pool)[:, 0, 0]
+        assert np.array_equal(y, x.max(axis=(1, 2)), equal_nan=True)  # NumPy's maximum passes NaN on
+
+
+@pytest.mark.parametrize("engine", each_isa(), ids=str)
+@pytest.mark.parametrize("channels", [64, 65, 70, 200])
+def test_average_pool_dx_of_many_channels(engine, channels):
+    dy = np.random.default_rng(channels).standard_normal((3, 2, 2, channels)).astype("float32")
+    dy[0, 0, 0, :3] = -0.0, np.inf, 3e38
+    with engine:
+        dx = k.average_pool_dx(dy, input_shape=(3, 5, 7, channels), pool_size=(2, 3))
+        whole = k.global_average_pool_dx(dy[:, 0, 0], input_shape=(3, 7, 5, channels))
+    expected = np.zeros((3, 5, 7, channels), "float32")
+    expected[:, :4, :6] = (dy / np.float32(6)).repeat(2, axis=1).repeat(3, axis=2)
+    assert_same_bits(dx, expected)
+    assert_same_bits(whole, np.broadcast_to((dy[:, :1, :1] / np.float32(35)), (3, 7, 5, channels)).copy())
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_dropped_rows_and_columns_get_zero(engine):
     dy = np.ones((2, 5, 5, 3), "float32")
     with engine:

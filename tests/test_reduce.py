@@ -82,6 +82,21 @@ def test_the_first_of_equal_elements_wins(engine, n):
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("n", [*range(1, 70), 127, 128, 129, 1000, 4095, 4096, 4097])
+def test_the_place_of_an_extreme_in_rows_of_every_length(engine, n):
+    x = np.random.default_rng(n).integers(-3, 4, (9, n)).astype("float32")  # ties everywhere, also of +0 and -0
+    x[x == 0] = np.where(np.arange((x == 0).sum()) % 2, np.float32(0), np.float32(-0.0))
+    x[5], x[6] = np.inf, -np.inf
+    x[7, n // 3], x[7, n // 2 :] = -np.inf, np.inf
+    x[8, n // 2 :: 2] = np.nan
+    with engine:
+        assert (
+            k.argmax(x, axis=1).tolist() == np.argmax(x, axis=1).tolist()
+        )  # NumPy's rule: the first NaN, else the first
+        assert k.argmin(x, axis=1).tolist() == np.argmin(x, axis=1).tolist()
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 @pytest.mark.parametrize("name", ["max", "min", "argmax", "argmin"])
 def test_nothing_reduced_to_nothing(engine, name):
     kernel = getattr(k, name)

@@ -48,6 +48,12 @@ struct Range {
 // The fixed mapping of n pieces to ranks: contiguous, sizes differ by at most one.
 inline Range split(int64_t n, int rank, int size) { return {n * rank / size, n * (rank + 1) / size}; }
 inline Range split(int64_t n, const Team& team) { return split(n, team.rank, team.size); }
+// The same in pieces of 64 elements: in aligned arrays no two ranks meet in a cache line and no vector crosses one.
+inline Range split_lines(int64_t n, const Team& team) {
+    constexpr int64_t PIECE = 64;
+    const Range own = split((n + PIECE - 1) / PIECE, team);
+    return {own.begin * PIECE, own.end * PIECE < n ? own.end * PIECE : n};
+}
 
 constexpr int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 

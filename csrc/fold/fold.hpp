@@ -77,12 +77,14 @@ struct MaxF : FloatItems {
     static QUERNEL_INLINE vec identity() { return set1(-__builtin_inff()); }
     static QUERNEL_INLINE vec combine(vec a, vec b) { return select(isnan(b), b, larger(a, b)); }
     static QUERNEL_INLINE item combine(item a, item b) { return b > a || b != b ? b : a; }
+    static QUERNEL_INLINE vm beats(vec later, vec earlier) { return gt(later, earlier); }
 };
 struct MinF : FloatItems {
     static constexpr bool zero_fills = false;
     static QUERNEL_INLINE vec identity() { return set1(__builtin_inff()); }
     static QUERNEL_INLINE vec combine(vec a, vec b) { return select(isnan(b), b, smaller(a, b)); }
     static QUERNEL_INLINE item combine(item a, item b) { return b < a || b != b ? b : a; }
+    static QUERNEL_INLINE vm beats(vec later, vec earlier) { return lt(later, earlier); }
 };
 struct SumI : IntItems {
     static constexpr bool zero_fills = true;

@@ -188,7 +188,7 @@ inline void move_typed(const Nest& nest, T* to, const T* from, const Team& team)
     for (int d = 0; d < inner; ++d)
         if (nest.from[d] != 0 && magnitude(nest.from[d]) < magnitude(nest.from[dense])) dense = d;
     if (dense == inner || nest.shape[inner] < 4 || nest.shape[dense] < 4) {
-        const Range range = split(nest.size(), team);
+        const Range range = split_lines(nest.size(), team);
         if (range.begin < range.end) move_rows(nest, to, from, range.begin, range.end);
         return;
     }

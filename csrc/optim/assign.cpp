@@ -42,7 +42,7 @@ void update(const Call& c, const Team& team, const F& f) {
     const int inner = nest.rank - 1;
     const int64_t n = nest.shape[inner];
     const ptrdiff_t to = nest.to[inner], from = nest.from[inner];
-    Range own = split(nest.size(), team);
+    Range own = split_lines(nest.size(), team);
     if (own.begin >= own.end) return;
     Odometer row(nest, inner, own.begin / n);
     int64_t column = own.begin % n;

@@ -21,8 +21,9 @@ static bool holds_elements(Call& c, const Windows& g) {
 
 // ---- max ----
 
-// First maximum wins: a later tap replaces only what it exceeds. A NaN exceeds nothing and nothing exceeds it, so NaN
-// taps are remembered in a mask beside the chain and put in at the end; the raw max instruction would drop them.
+// First maximum wins: a later tap replaces only what it exceeds. A NaN exceeds nothing and nothing exceeds it, so a
+// mask beside the chain remembers which lanes met none, and the others get NaN at the end; the raw max instruction
+// would drop it. One compare looks at two taps.
 template <class Rows>
 static void max_rows(const Windows& g, const View& x, const View& y, Rows rows) {
     for (int64_t row = rows.begin; row < rows.end; ++row)
@@ -32,31 +33,34 @@ static void max_rows(const Windows& g, const View& x, const View& y, Rows rows) 
             const float* first = image + g.big.at(0, t.d.begin, t.h.begin, t.w.begin);
             each_lanes(g.unit, 0, g.c, [&](auto count, auto lanes, int64_t c0) {
                 constexpr int V = decltype(count)::value;
-                const ptrdiff_t at = c0 * g.big.c;
+                const ptrdiff_t right = g.big.s[2];
                 vf best[V];
-                vm nan[V];
+                vm numbers[V];
+                const auto at = [&](const float* p, int v) { return lanes.load(p + c0 * g.big.c + v * VL, g.big.c); };
                 const auto take = [&](const float* p) {
                     for (int v = 0; v < V; ++v) {
-                        const vf value = lanes.load(p + at + v * VL, g.big.c);
-                        nan[v] = m_or(nan[v], isnan(value));
-                        best[v] = larger(best[v], value);
+                        const vf a = at(p, v);
+                        numbers[v] = m_and(numbers[v], ordered(a, a));
+                        best[v] = larger(best[v], a);
                     }
                 };
-                for (int v = 0; v < V; ++v) {
-                    best[v] = lanes.load(first + at + v * VL, g.big.c);
-                    nan[v] = isnan(best[v]);
-                }
                 if (t.two_by_two()) {
-                    const ptrdiff_t right = g.big.s[2], down = g.big.s[1];
-                    take(first + right);
-                    take(first + down);
-                    take(first + down + right);
+                    const float* below = first + g.big.s[1];
+                    for (int v = 0; v < V; ++v) {
+                        const vf a = at(first, v), b = at(first + right, v), c = at(below, v), d = at(below + right, v);
+                        numbers[v] = m_and(ordered(a, b), ordered(c, d));
+                        best[v] = larger(larger(larger(a, b), c), d);
+                    }
                 } else {
+                    for (int v = 0; v < V; ++v) {
+                        best[v] = at(first, v);
+                        numbers[v] = ordered(best[v], best[v]);
+                    }
                     each_tap(t, image, g.big, take);  // meets the first tap again, which changes nothing
                 }
                 for (int v = 0; v < V; ++v)
                     lanes.store(to + c0 * g.small.c + v * VL, g.small.c,
-                                select(nan[v], set1(__builtin_nanf("")), best[v]));
+                                select(numbers[v], best[v], set1(__builtin_nanf(""))));
             });
         });
 }

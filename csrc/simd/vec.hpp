@@ -12,7 +12,7 @@
 //   add sub mul div fma(a,b,c)=a*b+c fnma(a,b,c)=c-a*b sqrt
 //   mul_rest(a, b, p) = a*b - p      with one rounding on every ISA: what the rounded product p lost
 //   lt le gt ge eq (vf, vf) -> vm    ordered compares: false where either is NaN
-//   isnan(v) -> vm
+//   isnan(v) -> vm; ordered(a, b) -> vm: neither is NaN, one compare for both
 //   select(m, a, b)                  m ? a : b, lane by lane
 //   larger(a, b) smaller(a, b)       b > a ? b : a and b < a ? b : a, so a where either is NaN and where both are zeros
 //   m_and m_or m_not; any(m); first_n(n) -> vm; m_bits(m) -> unsigned, bit l for lane l

@@ -45,6 +45,7 @@ QUERNEL_INLINE vm gt(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_GT_OQ)}; }
 QUERNEL_INLINE vm ge(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_GE_OQ)}; }
 QUERNEL_INLINE vm eq(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_EQ_OQ)}; }
 QUERNEL_INLINE vm isnan(vf a) { return {_mm256_cmp_ps(a, a, _CMP_UNORD_Q)}; }
+QUERNEL_INLINE vm ordered(vf a, vf b) { return {_mm256_cmp_ps(a, b, _CMP_ORD_Q)}; }
 QUERNEL_INLINE vf select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m.m); }
 QUERNEL_INLINE vf larger(vf a, vf b) { return _mm256_max_ps(b, a); }
 QUERNEL_INLINE vf smaller(vf a, vf b) { return _mm256_min_ps(b, a); }

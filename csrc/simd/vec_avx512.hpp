@@ -43,6 +43,7 @@ QUERNEL_INLINE vm gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); 
 QUERNEL_INLINE vm ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
 QUERNEL_INLINE vm eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 QUERNEL_INLINE vm isnan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
+QUERNEL_INLINE vm ordered(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_ORD_Q); }
 QUERNEL_INLINE vf select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 QUERNEL_INLINE vf larger(vf a, vf b) { return _mm512_maskz_max_ps(ALL, b, a); }
 QUERNEL_INLINE vf smaller(vf a, vf b) { return _mm512_maskz_min_ps(ALL, b, a); }

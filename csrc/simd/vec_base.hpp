@@ -60,6 +60,7 @@ QUERNEL_INLINE vm gt(vf a, vf b) { return {(vi)(a > b)}; }
 QUERNEL_INLINE vm ge(vf a, vf b) { return {(vi)(a >= b)}; }
 QUERNEL_INLINE vm eq(vf a, vf b) { return {(vi)(a == b)}; }
 QUERNEL_INLINE vm isnan(vf a) { return {(vi)(a != a)}; }
+QUERNEL_INLINE vm ordered(vf a, vf b) { return {(vi)(a == a) & (vi)(b == b)}; }
 QUERNEL_INLINE vi selecti(vm m, vi a, vi b) { return (m.m & a) | (~m.m & b); }
 QUERNEL_INLINE vf select(vm m, vf a, vf b) { return (vf)selecti(m, (vi)a, (vi)b); }
 QUERNEL_INLINE vf larger(vf a, vf b) { return select(gt(b, a), b, a); }
