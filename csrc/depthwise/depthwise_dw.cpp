@@ -7,7 +7,7 @@
 // blocks' sums meet in scratch and are added in order, a wave of blocks at a time. Before, a few channels went through
 // a whole block and three taps before the next did, which read memory in pieces of 128 bytes: 1.5 times the time on
 // (28, 28, 128).
-#include "conv/conv.hpp"
+#include "depthwise/row.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -16,8 +16,6 @@ namespace {
 
 constexpr int TAPS = 3;                  // of a row of the kernel, and rows: 9 taps share a load of dy
 constexpr int WIDTH = VL == 16 ? 2 : 1;  // vectors of channels: 18 chains of 32 registers, 9 of 16
-constexpr int POSITIONS = 4;             // whose taps share what they read, where they can: 8 more registers, 4 of 16
-constexpr int64_t SLICE = 64;            // channels of a piece of work
 constexpr int64_t MOST_SUMS = 4 << 20;   // bytes of sums in a wave
 
 struct Weights {
@@ -43,9 +41,7 @@ struct Job {
 
 enum Kind { STRIDED, PART, WHOLE };  // one vector of channels with strides, one with a tail, WIDTH full ones
 
-// SHARED: the taps along the row are one position apart, so what one position reads second the next reads first: 0.61
-// loads for an FMA instead of 1.1.
-template <int H, int W, Kind KIND, bool SHARED>
+template <int H, int W, Kind KIND>
 void rows(const Job& job) {
     constexpr int V = KIND == WHOLE ? WIDTH : 1;
     const Axis* const a = job.s.v.axis;
@@ -82,36 +78,6 @@ void rows(const Job& job) {
         __builtin_prefetch(d_ + dy_ahead + v * VL, 0, 2);
         __builtin_prefetch(x_ + ahead + v * VL, 0, 2);
     };
-    const auto together = [&](int64_t end) __attribute__((always_inline)) {  // of positions that meet all taps
-        for (; i + POSITIONS <= end; i += POSITIONS) {
-            vf dv[POSITIONS][V];
-#pragma GCC unroll 4
-            for (int p = 0; p < POSITIONS; ++p, d += dy_step)
-#pragma GCC unroll 2
-                for (int v = 0; v < V; ++v) {
-                    dv[p][v] = load(d, 1, v);
-                    fetch(d, (H > 2 ? x2 : H > 1 ? x1 : x0) + p * step, v);
-                }
-#pragma GCC unroll 6
-            for (int j = 0; j < POSITIONS + W - 1; ++j) {
-#pragma GCC unroll 3
-                for (int h = 0; h < H; ++h)
-#pragma GCC unroll 2
-                    for (int v = 0; v < V; ++v) {
-                        const vf x = held(load(h == 0 ? x0 : h == 1 ? x1 : x2, 1, v));
-#pragma GCC unroll 3
-                        for (int w = 0; w < W; ++w)
-                            if (j >= w && j - w < POSITIONS) acc[h][w][v] = fma(x, dv[j - w][v], acc[h][w][v]);
-                    }
-                x0 += step;
-                if constexpr (H > 1) x1 += step;
-                if constexpr (H > 2) x2 += step;
-            }
-            x0 -= (W - 1) * step;
-            if constexpr (H > 1) x1 -= (W - 1) * step;
-            if constexpr (H > 2) x2 -= (W - 1) * step;
-        }
-    };
     const auto terms = [&](int64_t end, auto some) __attribute__((always_inline)) {
         for (; i < end; ++i) {
             vf dv[V];
@@ -141,7 +107,6 @@ void rows(const Job& job) {
         if (job.range[w].end < all.end) all.end = job.range[w].end;
     }
     terms(all.begin < job.end ? all.begin : job.end, Some<true>{});
-    if constexpr (SHARED) together(all.end < job.end ? all.end : job.end);
     terms(all.end < job.end ? all.end : job.end, Some<false>{});
     terms(job.end, Some<true>{});
     each([&](int h, int w, int v)
@@ -150,13 +115,12 @@ void rows(const Job& job) {
 
 using Run = void (*)(const Job&);
 struct Runs {
-    Run run[WHOLE + 1][2][TAPS + 1][TAPS + 1];
+    Run run[WHOLE + 1][TAPS + 1][TAPS + 1];
 };
 template <Kind KIND, int H, int W>
 constexpr void fill(Runs& r) {
     if constexpr (W > 0) {
-        r.run[KIND][false][H][W] = rows<H, W, KIND, false>;
-        r.run[KIND][true][H][W] = rows < H, W, KIND, KIND == WHOLE && W == TAPS > ;
+        r.run[KIND][H][W] = rows<H, W, KIND>;
         fill<KIND, H, W - 1>(r);
     } else if constexpr (H > 1) {
         fill<KIND, H - 1, TAPS>(r);
@@ -171,50 +135,69 @@ constexpr Runs make_runs() {
 }
 constexpr Runs RUNS = make_runs();
 
-// The chains of one row of y, positions [begin, end), channels [c, c + width) with filter m. sums: (tap, SLICE).
-void add_row(const Weights& s, int64_t n, int64_t z, int64_t y, int64_t begin, int64_t end, int64_t m, int64_t c,
-             int64_t width, float* sums) {
+// The chains of positions [begin, end) of one row of y, of slices [first, last); sums: of all slices, (tap, SLICE)
+// each.
+void add_terms(const Weights& s, int64_t n, int64_t z, int64_t y, int64_t begin, int64_t end, int64_t first,
+               int64_t last, float* sums) {
     const Axis* const a = s.v.axis;
     const bool unit = (s.x.c == 1 && s.dy.c == 1) || s.v.c == 1;
-    const bool shared = a[2].stride == 1 && a[2].dilation == 1;
-    const float* const x = s.x.data + n * s.x.n + c * s.x.c + (z * a[0].stride - a[0].low) * s.x.at[0] +
+    const int64_t slices = s.slices / s.v.o;
+    const int most = unit ? TAPS : 1;
+    const float* const x = s.x.data + n * s.x.n + (z * a[0].stride - a[0].low) * s.x.at[0] +
                            (y * a[1].stride - a[1].low) * s.x.at[1] - a[2].low * s.x.at[2];
-    const float* const dy = s.dy.data + n * s.dy.n + z * s.dy.at[0] + y * s.dy.at[1] + m * s.dy_m + c * s.dy.c;
+    const float* const dy = s.dy.data + n * s.dy.n + z * s.dy.at[0] + y * s.dy.at[1];
+    int64_t top = 0, bottom = a[1].taps;  // rows of the kernel that meet this row
+    const int64_t origin = y * a[1].stride - a[1].low;
+    while (top < bottom && origin + top * a[1].dilation < 0) ++top;
+    while (top < bottom && origin + (bottom - 1) * a[1].dilation >= a[1].in) --bottom;
     for (int64_t d = 0; d < a[0].taps; ++d) {
         const int64_t at_d = z * a[0].stride + d * a[0].dilation - a[0].low;
         if (at_d < 0 || at_d >= a[0].in) continue;
-        int64_t first = 0, last = a[1].taps;  // rows of the kernel that meet this row
-        const int64_t origin = y * a[1].stride - a[1].low;
-        while (first < last && origin + first * a[1].dilation < 0) ++first;
-        while (first < last && origin + (last - 1) * a[1].dilation >= a[1].in) --last;
-        const int most = unit ? TAPS : 1;
-        for (int64_t h = first; h < last; h += most)
+        for (int64_t h = top; h < bottom; h += most)
             for (int64_t w = 0; w < a[2].taps; w += most) {
-                Job job{
-                    s,
-                    x + d * a[0].dilation * s.x.at[0] + h * a[1].dilation * s.x.at[1] + w * a[2].dilation * s.x.at[2],
-                    dy,
-                    begin,
-                    end,
-                    {},
-                    sums + ((d * a[1].taps + h) * a[2].taps + w) * SLICE,
-                    a[2].taps * SLICE,
-                    0};
-                const int64_t high = last - h < most ? last - h : most,
-                              wide = a[2].taps - w < most ? a[2].taps - w : most;
+                const int64_t high = bottom - h < most ? bottom - h : most;
+                const int64_t wide = a[2].taps - w < most ? a[2].taps - w : most;
+                const float* const from =
+                    x + d * a[0].dilation * s.x.at[0] + h * a[1].dilation * s.x.at[1] + w * a[2].dilation * s.x.at[2];
+                float* const to = sums + ((d * a[1].taps + h) * a[2].taps + w) * SLICE;
+                const Row row{from,
+                              dy,
+                              a[1].dilation * s.x.at[1],
+                              s.x.at[2],
+                              s.dy.at[2],
+                              begin,
+                              end,
+                              a[2].low - w,
+                              a[2].low - w + a[2].in,
+                              high,
+                              a[2].stride,
+                              first * SLICE,
+                              last * SLICE < s.v.c ? last * SLICE : s.v.c,
+                              to,
+                              a[2].taps * SLICE,
+                              s.high};
+                if (unit && s.v.o == 1 && wide == ROW_TAPS && a[2].dilation == 1 && fits(row)) {
+                    add_row(row);
+                    continue;
+                }
+                Job job{s, nullptr, nullptr, begin, end, {}, nullptr, a[2].taps * SLICE, 0};
                 for (int64_t t = 0; t < wide; ++t) {
                     job.range[t] = valid(a[2], w + t);
                     if (job.range[t].begin < begin) job.range[t].begin = begin;
                     if (job.range[t].end < begin) job.range[t].end = begin;
                 }
-                for (int64_t j = 0; j < width;) {
-                    const int64_t left = width - j;
-                    const Kind kind = !unit ? STRIDED : left < WIDTH * VL ? PART : WHOLE;
-                    Job part = job;
-                    part.x += j * s.x.c, part.dy += j * s.dy.c, part.sums += j;
-                    part.lanes = left < VL ? (int)left : VL;
-                    RUNS.run[kind][shared][high][wide](part);
-                    j += kind == WHOLE ? WIDTH * VL : VL;
+                for (int64_t slice = first; slice < last; ++slice) {
+                    const int64_t c0 = slice % slices * SLICE, m = slice / slices;
+                    const int64_t c1 = c0 + SLICE < s.v.c ? c0 + SLICE : s.v.c;
+                    for (int64_t c = c0; c < c1;) {
+                        const int64_t left = c1 - c;
+                        const Kind kind = !unit ? STRIDED : left < WIDTH * VL ? PART : WHOLE;
+                        job.x = from + c * s.x.c, job.dy = dy + m * s.dy_m + c * s.dy.c;
+                        job.sums = to + slice * s.high + c - c0;
+                        job.lanes = left < VL ? (int)left : VL;
+                        RUNS.run[kind][high][wide](job);
+                        c += kind == WHOLE ? WIDTH * VL : VL;
+                    }
                 }
             }
     }
@@ -268,11 +251,8 @@ void depthwise_conv_dw_run(const Call& call, const Team& team, char* scratch) {
             for (int64_t k = (b0 + b) * CHAIN; k < k1;) {  // a row at a time
                 const int64_t row = k / a[2].out, begin = k - row * a[2].out;
                 const int64_t end = k1 - row * a[2].out < a[2].out ? k1 - row * a[2].out : a[2].out;
-                for (int64_t slice = first; slice < last; ++slice) {
-                    const int64_t c = slice % slices * SLICE, width = s.v.c - c < SLICE ? s.v.c - c : SLICE;
-                    add_row(s, row / (a[0].out * a[1].out), row / a[1].out % a[0].out, row % a[1].out, begin, end,
-                            slice / slices, c, width, waves + (b * s.slices + slice) * s.high);
-                }
+                add_terms(s, row / (a[0].out * a[1].out), row / a[1].out % a[0].out, row % a[1].out, begin, end, first,
+                          last, waves + b * s.each);
                 k += end - begin;
             }
             item += last - first;
