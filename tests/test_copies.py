@@ -3,6 +3,7 @@
 import concurrent.futures
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -120,12 +121,14 @@ def test_from_config_of_an_init_without_name():
 
 
 def test_scopes_of_threads_are_their_own():
-    def look(name):
-        for _ in range(2000):
-            with custom_object_scope({name: Scaled}):
-                assert get_registered_object(name) is Scaled
-                assert get_registered_object("b" if name == "a" else "a") is None
+    turn = threading.Barrier(2, timeout=10)
+
+    def look(name, other):
+        with custom_object_scope({name: Scaled}):
+            turn.wait()
+            assert get_registered_object(name) is Scaled and get_registered_object(other) is None
+            turn.wait()
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for future in [pool.submit(look, name) for name in ("a", "b")]:
+        for future in [pool.submit(look, "a", "b"), pool.submit(look, "b", "a")]:
             future.result()

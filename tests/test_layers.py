@@ -260,3 +260,10 @@ def test_a_built_layer_refuses_other_sizes():
     layer(normal(1, 3))
     with pytest.raises(ValueError, match="size 3"):
         layer(normal(1, 4))
+
+
+def test_shapes_that_are_none():
+    with pytest.raises(ValueError, match=r"Flatten: expected an input with an axis of samples, received shape \(\)"):
+        qn.layers.Flatten()(qn.constant(1.0))
+    with pytest.raises(ValueError, match=r"shape: expected ints of 0 or more, or None, received \('a',\)"):
+        qn.Input(("a",))

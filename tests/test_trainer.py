@@ -93,6 +93,32 @@ def test_sample_and_class_weights():
     assert loss == pytest.approx(np.log(3) * 6.5 / 5, rel=1e-5)
     with pytest.raises(ValueError, match="without sample_weight"):
         m.fit(X, Y, sample_weight=w, class_weight={0: 1.0}, verbose=0)
+    with pytest.raises(ValueError, match="class_weight: expected labels of at least 0, received -1"):
+        c.fit(X, labels - 1, class_weight={0: 2.0}, verbose=0)  # -1 would weigh as the last class
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"epochs": 1.5}, "epochs: expected an int of at least 0, received 1.5"),
+        ({"epochs": -1}, "epochs: expected an int of at least 0, received -1"),
+        ({"epochs": None}, "epochs: expected an int of at least 0, received None"),
+        ({"initial_epoch": "a"}, "initial_epoch: expected an int of at least 0, received 'a'"),
+        ({"validation_split": 0.2, "validation_freq": 0}, "validation_freq: expected an int of at least 1, received 0"),
+        ({"validation_data": (X, Y), "validation_batch_size": 0}, "batch_size: expected an int of at least 1"),
+        ({"validation_split": "a"}, "validation_split: expected a number between 0 and 1, received 'a'"),
+        ({"class_weight": [1.0]}, r"class_weight: expected a dict .*, received \[1.0\]"),
+        ({"class_weight": {-1: 1.0}}, "class_weight: expected a dict .*, received {-1: 1.0}"),
+        ({"class_weight": {0: "a"}}, "class_weight: expected a dict .*, received {0: 'a'}"),
+    ],
+)
+def test_bad_arguments_of_fit(arguments, words):
+    m = line()
+    before = m.get_weights()
+    with pytest.raises(ValueError, match=words):
+        m.fit(X, Y, verbose=0, **arguments)
+    for a, b in zip(m.get_weights(), before):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(

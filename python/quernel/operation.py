@@ -71,6 +71,8 @@ def standardize_shape(shape):
     result = []
     for n in shape:
         if n is not None:
+            if not hasattr(n, "__index__"):
+                raise ValueError(f"shape: expected ints of 0 or more, or None, received {tuple(shape)}")
             n = n.__index__()
             if n < 0:
                 raise ValueError(f"shape: expected sizes of 0 or more, or None, received {tuple(shape)}")

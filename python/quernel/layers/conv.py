@@ -1,9 +1,10 @@
 """Conv2D and DepthwiseConv2D."""
 
 from .. import activations, constraints, initializers, ops, regularizers
+from ..checks import positive_int
 from .input_spec import InputSpec
 from .layer import Layer
-from .parts import FUSED, as_floats, channels_last, padding_name, positive_int, window
+from .parts import FUSED, as_floats, channels_last, padding_name, window
 
 
 class _Conv(Layer):

@@ -1,9 +1,10 @@
 """Dense: y = activation(x w + b)."""
 
 from .. import activations, constraints, initializers, ops, regularizers
+from ..checks import positive_int
 from .input_spec import InputSpec
 from .layer import Layer
-from .parts import FUSED, as_floats, positive_int
+from .parts import FUSED, as_floats
 
 
 class Dense(Layer):

@@ -1,9 +1,10 @@
 """Dropout."""
 
 from .. import ops, random
+from ..checks import share
 from ..random.seed_generator import SeedGenerator
 from .layer import Layer
-from .parts import as_floats, share
+from .parts import as_floats
 
 
 class Dropout(Layer):

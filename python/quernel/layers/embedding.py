@@ -3,8 +3,8 @@
 import warnings
 
 from .. import constraints, initializers, ops, regularizers
+from ..checks import positive_int
 from .layer import Layer
-from .parts import positive_int
 
 
 class Embedding(Layer):

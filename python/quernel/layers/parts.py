@@ -1,6 +1,7 @@
 """What several layers share: checks of arguments, and which activations a kernel applies by itself."""
 
 from .. import activations, ops
+from ..checks import positive_int
 from ..dtypes import is_float
 
 # Applied inside dense_forward and conv_forward. sigmoid is not among them although the kernels could: its logits
@@ -11,20 +12,6 @@ FUSED = {activations.relu: "relu", activations.tanh: "tanh"}
 def as_floats(x, dtype):
     """Integers and booleans in the layer's compute dtype; floats were cast by the layer's call already."""
     return x if is_float(x.dtype) else ops.cast(x, dtype=dtype)
-
-
-def positive_int(value, name):
-    """The value as an int of at least 1, or ValueError."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
-        raise ValueError(f"{name}: expected an int of at least 1, received {value!r}")
-    return value.__index__()
-
-
-def share(value, name):
-    """The value, a number from 0 to 1, or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ValueError(f"{name}: expected a number from 0 to 1, received {value!r}")
-    return value
 
 
 def window(value, rank, name):

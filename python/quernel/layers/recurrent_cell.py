@@ -1,10 +1,11 @@
 """RecurrentCell: what SimpleRNNCell, GRUCell and LSTMCell share: weights, dropout masks, configuration."""
 
 from .. import activations, constraints, initializers, ops, random, regularizers, tree
+from ..checks import positive_int, share
 from ..random.seed_generator import SeedGenerator
 from .input_spec import InputSpec
 from .layer import Layer
-from .parts import as_floats, positive_int, share
+from .parts import as_floats
 
 # The names under which the whole-sequence kernels know activations; others go step by step.
 KERNEL_NAMES = {

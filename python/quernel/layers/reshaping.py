@@ -3,9 +3,10 @@
 import math
 
 from .. import ops
+from ..checks import positive_int
 from .input_spec import InputSpec
 from .layer import Layer
-from .parts import channels_last, positive_int
+from .parts import channels_last
 
 
 class Flatten(Layer):
@@ -28,6 +29,8 @@ class Flatten(Layer):
         return _reshape(inputs, self.compute_output_shape(inputs.shape))
 
     def compute_output_shape(self, input_shape):
+        if not input_shape:
+            raise ValueError("Flatten: expected an input with an axis of samples, received shape ()")
         rest = input_shape[1:]
         return (input_shape[0], None if None in rest else math.prod(rest))
 

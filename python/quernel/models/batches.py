@@ -92,6 +92,11 @@ def class_weights(y, class_weight):
         y: labels as one array: integers (n,) or (n, 1), or one-hot (n, classes).
         class_weight: dict {class: weight}; a class that is not in it weighs 1.
     """
+    if not isinstance(class_weight, dict) or not all(
+        hasattr(label, "__index__") and label.__index__() >= 0 and isinstance(weight, (int, float, np.number))
+        for label, weight in class_weight.items()
+    ):
+        raise ValueError(f"class_weight: expected a dict {{class from 0: weight}}, received {class_weight!r}")
     if tree.is_nested(y):
         raise ValueError("class_weight: expected a model with one output, received several targets")
     if y.ndim > 2:
@@ -99,6 +104,8 @@ def class_weights(y, class_weight):
     if y.ndim == 2:
         y = y[:, 0] if y.shape[1] == 1 else kernels.argmax(y, axis=-1)
     y = kernels.cast(y, dtype="int64")
+    if y.size and kernels.min(y) < 0:
+        raise ValueError(f"class_weight: expected labels of at least 0, received {int(kernels.min(y))}")
     known = max((int(c) for c in class_weight), default=0)
     table = np.ones(max(known, int(kernels.max(y)) if y.size else 0) + 1, dtypes.floatx())
     for label, weight in class_weight.items():
@@ -201,8 +208,8 @@ def permutation(n):
 
 def split_validation(data, fraction):
     """(training data, validation data): the last samples, about `fraction` of them, are for validation."""
-    if not 0 < fraction < 1:
-        raise ValueError(f"validation_split: expected a number between 0 and 1, received {fraction}")
+    if not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
+        raise ValueError(f"validation_split: expected a number between 0 and 1, received {fraction!r}")
     names = ("x", "y", "sample_weight")
     arrays = tuple(to_arrays(part, name) for part, name in zip(data, names))
     leaves = [leaf for leaf in tree.flatten(arrays) if leaf is not None]

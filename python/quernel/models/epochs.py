@@ -4,6 +4,7 @@ import math
 import warnings
 
 from .. import tree
+from ..checks import positive_int, whole
 from ..random.seed_generator import calls_of_global_generator
 from .batches import ArrayBatches
 from .prefetch import Prefetcher
@@ -148,3 +149,15 @@ def make_epochs(
             raise ValueError(f"{name}: expected None when x is an iterable of batches, which brings it along")
     source = DatasetBatches(x, shuffle, class_weight) if dataset else IterableBatches(x, class_weight)
     return Epochs(source, steps, ahead)
+
+
+def epoch_numbers(initial_epoch, epochs):
+    """The numbers of the epochs of a fit, from `initial_epoch` to `epochs` - 1."""
+    return range(whole(initial_epoch, "initial_epoch", 0), whole(epochs, "epochs", 0))
+
+
+def validated(epoch, frequency):
+    """Whether epoch number `epoch`, from 1, ends with a validation: every `frequency` epochs, or those of a list."""
+    if isinstance(frequency, (list, tuple)):
+        return epoch in frequency
+    return epoch % positive_int(frequency, "validation_freq") == 0

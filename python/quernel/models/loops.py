@@ -9,7 +9,7 @@ from ..tensor import Tensor
 from .batches import checked, rows_of, split_validation, unpack_x_y_sample_weight
 from .compile_metrics import CompileMetrics
 from .epoch_loop import run_epoch
-from .epochs import make_epochs
+from .epochs import epoch_numbers, make_epochs, validated
 from .interrupt import Shield, lone_fit
 from .predictions import Predictions, joined
 from .short_epochs import ShortEpochs
@@ -81,6 +81,9 @@ class Loops:
             True
         """
         self._assert_compiled("fit")
+        numbers = epoch_numbers(initial_epoch, epochs)
+        if validation_data is not None or validation_split:
+            validated(1, validation_freq)
         if not isinstance(profile, bool):
             raise ValueError(f"profile: expected True or False, received {profile!r}")
         if profile and self.run_eagerly:
@@ -97,11 +100,12 @@ class Loops:
             validation = None
             if validation_data is not None:
                 v_x, v_y, v_weight = _validation_parts(validation_data)
-                v_size = (validation_batch_size or batch_size) if isinstance(validation_data, (list, tuple)) else None
+                v_size = batch_size if validation_batch_size is None else validation_batch_size
+                v_size = v_size if isinstance(validation_data, (list, tuple)) else None
                 validation = make_epochs(v_x, v_y, v_weight, v_size, validation_steps, ahead=ahead)
             callbacks = self._callbacks(callbacks, verbose, batches.num_batches, epochs=epochs, add_history=True)
             try:
-                self._fit(batches, validation, callbacks, range(initial_epoch, epochs), validation_freq, shield)
+                self._fit(batches, validation, callbacks, numbers, validation_freq, shield)
             finally:
                 batches.close()
                 if validation is not None:
@@ -124,7 +128,7 @@ class Loops:
             callbacks.on_epoch_begin(epoch)
             logs = self._epoch_logs(*run_epoch(self, steps_of(self).train, batches, callbacks, "train", shield))
             short.took(time.perf_counter() - begun)
-            if validation is not None and _due(epoch + 1, validation_freq):
+            if validation is not None and validated(epoch + 1, validation_freq):
                 validation.restart()
                 values = self.evaluate(validation, callbacks=callbacks, return_dict=True)
                 logs.update({f"val_{name}": value for name, value in values.items()})
@@ -290,11 +294,3 @@ def _one_batch(x, y=None, sample_weight=None, class_weight=None):
 
 def _validation_parts(data):
     return unpack_x_y_sample_weight(tuple(data)) if isinstance(data, (list, tuple)) else (data, None, None)
-
-
-def _due(epoch, frequency):
-    if isinstance(frequency, int):
-        return epoch % frequency == 0
-    if isinstance(frequency, (list, tuple)):
-        return epoch in frequency
-    raise ValueError(f"validation_freq: expected an int or a list of ints, received {frequency!r}")

@@ -1,6 +1,7 @@
 """RMSprop: steps divided by the root of a moving mean of squared gradients."""
 
 from .. import ops
+from ..checks import share
 from .optimizer import Optimizer
 
 
@@ -46,11 +47,8 @@ class RMSprop(Optimizer):
         name=None,
     ):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
-        for label, value in (("rho", rho), ("momentum", momentum)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-                raise ValueError(f"{label}: expected a number from 0 to 1, received {value!r}")
-        self.rho = float(rho)
-        self.momentum = float(momentum)
+        self.rho = float(share(rho, "rho"))
+        self.momentum = float(share(momentum, "momentum"))
         self.epsilon = float(epsilon)
         self.centered = bool(centered)
         self._velocities, self._momentums, self._average_gradients = [], [], []

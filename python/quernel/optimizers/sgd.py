@@ -1,6 +1,7 @@
 """SGD: gradient descent, with momentum."""
 
 from .. import kernels
+from ..checks import share
 from .optimizer import Optimizer
 
 
@@ -47,9 +48,7 @@ class SGD(Optimizer):
         lazy=False,
     ):
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
-        if isinstance(momentum, bool) or not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1:
-            raise ValueError(f"momentum: expected a number from 0 to 1, received {momentum!r}")
-        self.momentum = float(momentum)
+        self.momentum = float(share(momentum, "momentum"))
         self.nesterov = nesterov
         self.lazy = bool(lazy)
         self.momentums = []
