@@ -50,7 +50,7 @@ def test_floor_divide_floors_the_quotient_in_float64(engine, scale):
     x, y = np.concatenate([x, a.ravel()]), np.concatenate([np.tile(y, 4), b.ravel()])
     with np.errstate(all="ignore"):
         want = np.floor(x.astype("float64") / y.astype("float64")).astype("float32")
-    got = qn.kernels.floor_divide(x, y)
+        got = qn.kernels.floor_divide(x, y)
     number = ~np.isnan(want)
     assert_same_bits(got[number], want[number])
     assert np.isnan(got[~number]).all()

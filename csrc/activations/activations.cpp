@@ -73,7 +73,7 @@ constexpr MapOp SELU = {1, SAME, 24, {row1<selu1>}}, SELU_DX = {2, SAME, 20, {ro
 constexpr MapOp GELU_ERF = {1, SAME, 40, {row1<gelu_erf>}, 1}, GELU_ERF_DX = {2, SAME, 60, {row2<gelu_erf_dx>}, 1};
 constexpr MapOp GELU_TANH = {1, SAME, 30, {row1<gelu_tanh>}, 1}, GELU_TANH_DX = {2, SAME, 35, {row2<gelu_tanh_dx>}, 1};
 constexpr MapOp SIGMOID = {1, SAME, 25, {row1<logistic>}}, SIGMOID_DX = {2, SAME, 3, {row2<sigmoid_dx1>}};
-constexpr MapOp TANH = {1, SAME, 35, {row1<vtanh>}}, TANH_DX = {2, SAME, 2, {row2<tanh_dx1>}};
+constexpr MapOp TANH = {1, SAME, 19, {row1<vtanh>}}, TANH_DX = {2, SAME, 2, {row2<tanh_dx1>}};
 constexpr MapOp SOFTPLUS = {1, SAME, 45, {row1<softplus1>}}, SOFTPLUS_DX = {2, SAME, 26, {row2<softplus1_dx>}};
 constexpr MapOp SILU = {1, SAME, 26, {row1<silu1>}}, SILU_DX = {2, SAME, 30, {row2<silu1_dx>}};
 

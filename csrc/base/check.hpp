@@ -29,10 +29,9 @@ inline bool same_shape(const View& a, const View& b) {
 
 // How many ranks pay: a warm region costs 1-3 us and a barrier 0.5 us, so a second rank must save about 4 us (wake_us =
 // 8).
-inline int worth(const Call& call, int64_t pieces) {
+inline int worth(const Call& call, int64_t pieces, double us) {
     int64_t ranks = call.threads;
     if (call.wake_us > 0) {
-        const double us = estimated_us(call);
         if (us < call.wake_us)
             ranks = 1;
         else if (us < ranks * call.wake_us / 2)
@@ -41,6 +40,8 @@ inline int worth(const Call& call, int64_t pieces) {
     if (ranks > pieces) ranks = pieces;
     return ranks < 1 ? 1 : (int)ranks;
 }
+
+inline int worth(const Call& call, int64_t pieces) { return worth(call, pieces, estimated_us(call)); }
 
 struct Range {
     int64_t begin, end;

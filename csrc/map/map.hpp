@@ -58,7 +58,7 @@ constexpr int AHEAD = 512;
 QUERNEL_INLINE void fetch_ahead(const float* p) { __builtin_prefetch(p + AHEAD); }
 // The result's lines come to L1 before they are written, too: a store that waits for its line holds up those behind it
 // (copy-like rows in L2 5 %, 1 MB 3 to 20 %, 4 MB 4 %). Never those behind the n-th element: another rank writes there.
-constexpr int64_t RESULT_AHEAD = 256;
+constexpr int64_t RESULT_AHEAD = 128;
 QUERNEL_INLINE void fetch_result(const float* y, int64_t i, int64_t n) {
     const int64_t at = i + RESULT_AHEAD, last = n - 1;
     __builtin_prefetch(y + (at < last ? at : last), 1);
