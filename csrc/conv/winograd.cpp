@@ -2,7 +2,7 @@
 #include "conv/winograd.hpp"
 
 #include "conv/rim.hpp"
-#include "conv/winograd_image.hpp"
+#include "conv/winograd_near.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -21,6 +21,7 @@ struct Layout {
     int64_t high, wide;            // blocks of 2 x 2 along the two axes
     int64_t live_high, live_wide;  // those that read a position that matters: all but where dx has a rim
     int64_t tiles;                 // blocks of a group: their V and M stay in L2
+    bool near;                     // the way of winograd_near.hpp
     int64_t v_row, v_point, m_point;
     int64_t packed, u, room, v, m, row, flags;  // bytes; room: of one rank
     explicit Layout(const Gather& g) {
@@ -28,14 +29,16 @@ struct Layout {
         const int64_t live = g.axis[0].live;
         live_high = !g.rim ? high : live ? least(high, (g.axis[1].live + g.before[0] + 1) / 2) : 0;
         live_wide = !g.rim ? wide : least(wide, (g.axis[2].live + g.before[1] + 1) / 2);
-        tiles = g.k <= 64 ? 48 : 24;
+        near = VL == 16 && g.k <= NEAR_CHANNELS && g.k % VL == 0 && g.j <= NEAR_CHANNELS && g.j % NEAR_COLUMNS == 0 &&
+               g.from.c == 1 && g.to.c == 1 && g.activation <= RELU && g.n * high * wide >= NEAR_LEAST;
+        tiles = near ? NEAR_BLOCKS : g.k <= 64 ? 48 : 24;
         v_row = g.k % 128 ? g.k : g.k + 16;
         v_point = tiles * v_row + 16;
         m_point = tiles * least(WIDE, whole_vectors(g.j)) + 16;
         packed = g.w_j == 1 ? 0 : align64(4 * 9 * g.k * g.j);
         u = 4 * POINTS * g.k * whole_vectors(g.j);
         v = align64(4 * POINTS * v_point);
-        m = align64(4 * POINTS * m_point);
+        m = align64(4 * (near ? 4 * tiles * g.j : POINTS * m_point));
         row = align64(4 * g.j);
         flags = align64(4 * tiles);
         room = v + m + 2 * row + flags;
@@ -77,10 +80,13 @@ QUERNEL_INLINE void weights_of(const vf (&g)[3], vf (&u)[4]) {  // 2 G g
     u[3] = add(g[2], g[2]);
 }
 
-// U[point][k][j] of a panel, one panel of `width` columns after the other; rows k of `mine`.
-void transform_weights(const Gather& g, const Weights& w, float* u, Range mine) {
-    for (int64_t j0 = 0; j0 < g.j; j0 += WIDE) {
-        const int64_t end = least(WIDE, g.j - j0), width = whole_vectors(end);
+// U[point][k][j] of a panel, one panel of `width` columns after the other; rows k of `mine`. Near: U[row of points][k]
+// [point of the row][j].
+void transform_weights(const Gather& g, const Weights& w, float* u, Range mine, bool near) {
+    const int64_t wide = near ? NEAR_COLUMNS : WIDE;
+    for (int64_t j0 = 0; j0 < g.j; j0 += wide) {
+        const int64_t end = least(wide, g.j - j0), width = whole_vectors(end);
+        const int64_t point = near ? width : g.k * width, points = 4 * g.k * width, step = near ? 4 * width : width;
         for (int64_t k = mine.begin; k < mine.end; ++k)
             for (int64_t j = 0; j < end; j += VL) {
                 const int lanes = (int)least(VL, end - j);
@@ -96,7 +102,7 @@ void transform_weights(const Gather& g, const Weights& w, float* u, Range mine) 
                     const vf row[3] = {rows[0][r], rows[1][r], rows[2][r]};
                     vf out[4];
                     weights_of(row, out);
-                    for (int s = 0; s < 4; ++s) store_n(u + ((r * 4 + s) * g.k + k) * width + j, out[s], lanes);
+                    for (int s = 0; s < 4; ++s) store_n(u + r * points + s * point + k * step + j, out[s], lanes);
                 }
             }
         u += POINTS * g.k * width;
@@ -134,7 +140,7 @@ QUERNEL_INLINE void results_of(vf m0, vf m1, vf m2, vf m3, vf& y0, vf& y1) {  //
 
 // Results of columns j to j + lanes for the blocks of a run; m: their products. PLAIN: a whole vector of neighbours
 // with no activation or relu. flags[block] becomes 1 where a result is infinite or NaN.
-template <bool PLAIN>
+template <bool PLAIN, bool NEAR>
 void transform_results(const Gather& g, const Layout& l, const Run& run, const float* m, int64_t width, int64_t j,
                        int lanes, const float* bias, int32_t* flags) {
     const Images& y = g.to;
@@ -144,7 +150,7 @@ void transform_results(const Gather& g, const Layout& l, const Run& run, const f
     const vf low = f == RELU ? nought : set1(-__builtin_inff());  // what is -inf will be computed again
     const bool two = 2 * run.y + 1 < g.size[1];
     const int64_t wide = g.size[2];
-    const float* const from = m + run.at * width;
+    const float* from = m + run.at * (NEAR ? 4 : 1) * width;
     Four<const float> in[4] = {
         {from, point}, {from + 4 * point, point}, {from + 8 * point, point}, {from + 12 * point, point}};
     float* to = y.data + run.n * y.n + 2 * run.y * down + 2 * run.x0 * right + j * y_c;
@@ -152,8 +158,14 @@ void transform_results(const Gather& g, const Layout& l, const Run& run, const f
     alignas(64) float nowhere[VL];
     for (int64_t at = 2 * run.x0; at < 2 * run.x1; at += 2, to += 2 * right) {
         vf half[2][4], out[2][2];
+        if (NEAR) {
+#pragma GCC unroll 2
+            for (int r = 0; r < 2; ++r)
+                for (int s = 0; s < 2; ++s) out[r][s] = loadu(from + (2 * r + s) * width);
+            from += 4 * width;
+        }
 #pragma GCC unroll 4
-        for (int r = 0; r < 4; ++r) {
+        for (int r = 0; !NEAR && r < 4; ++r) {
             vf p[4];
 #pragma GCC unroll 4
             for (int s = 0; s < 4; ++s) p[s] = PLAIN ? loadu(in[r][s]) : load_n(in[r][s], lanes);
@@ -163,7 +175,7 @@ void transform_results(const Gather& g, const Layout& l, const Run& run, const f
         vf bad = nought;
 #pragma GCC unroll 2
         for (int s = 0; s < 2; ++s) {
-            results_of(half[s][0], half[s][1], half[s][2], half[s][3], out[0][s], out[1][s]);
+            if (!NEAR) results_of(half[s][0], half[s][1], half[s][2], half[s][3], out[0][s], out[1][s]);
 #pragma GCC unroll 2
             for (int r = 0; r < 2; ++r) {
                 out[r][s] = fma(out[r][s], quarter, shift);
@@ -236,6 +248,64 @@ void each_run(const Layout& l, int64_t begin, int64_t end, Body body) {
     }
 }
 
+// The results of blocks [first, last), whose V and M go through L2.
+void blocks_of_group(const Gather& g, const Layout& l, const Source& source, const float* u, float* v, float* m,
+                     const float* bias, int32_t* flags, int64_t first, int64_t last) {
+    const Place place{l.v_point, l.v_row};
+    for (int64_t k = 0; k < g.k; k += VL) {
+        const int lanes = (int)least(VL, g.k - k);
+        each_run(l, first, last, [&](const Run& run) {
+            (lanes == VL && g.from.c == 1 ? transform_image<true, 0, 4>
+                                          : transform_image<false, 0, 4>)(source, place, run, k, lanes, v + k, flags);
+        });
+    }
+    const float* panel = u;
+    for (int64_t j0 = 0; j0 < g.j; j0 += WIDE) {
+        const int64_t columns = least(WIDE, g.j - j0), width = whole_vectors(columns);
+        for (int p = 0; p < POINTS; ++p)
+            multiply(last - first, columns, g.k, v + p * l.v_point, l.v_row, panel + p * g.k * width, width,
+                     m + p * l.m_point);
+        panel += POINTS * g.k * width;
+        for (int64_t j = 0; j < columns; j += VL) {
+            const int lanes = (int)least(VL, columns - j);
+            each_run(l, first, last, [&](const Run& run) {
+                (lanes == VL && g.to.c == 1 && g.activation <= RELU
+                     ? transform_results<true, false>
+                     : transform_results<false, false>)(g, l, run, m + j, width, j0 + j, lanes, bias, flags);
+            });
+        }
+    }
+}
+
+// The 2 x 2 positions of each of these blocks, from that of block 0, 0 of image 0 on.
+void find(const Layout& l, const Images& x, const float* origin, int64_t first, int64_t last, Positions& p) {
+    each_run(l, first, last, [&](const Run& run) {
+        const float* at = origin + run.n * x.n + 2 * run.y * x.at[1] + 2 * run.x0 * x.at[2];
+        for (int64_t i = 4 * run.at; i < 4 * (run.at + run.x1 - run.x0); i += 4, at += 2 * x.at[2])
+            for (int s = 0; s < 4; ++s) p.of[i + s] = at + s / 2 * x.at[1] + s % 2 * x.at[2];
+    });
+}
+
+// The same, a row of points at a time; m: the sums over rows. Blocks after the last one go on until `end`.
+void blocks_near(const Gather& g, const Layout& l, const Source& source, const float* u, float* v, float* m,
+                 const float* bias, int32_t* flags, int64_t first, int64_t last, int64_t end) {
+    Positions results, images;
+    find(l, g.to, g.to.data, first, last, results);
+    images = results;
+    find(l, g.from, g.from.data + (2 - g.before[0]) * g.from.at[1] + (2 - g.before[1]) * g.from.at[2], last,
+         least(end, 2 * last - first), images);
+    for (int row = 0; row < 4; ++row) {
+        for (int64_t k = 0; k < g.k; k += VL)
+            each_run(l, first, last, [&](const Run& run) { transform_near(row, source, run, k, g.k, v, flags); });
+        for (int64_t j = 0; j < g.j; j += NEAR_COLUMNS)
+            multiply_near(row, {last - first, g.k, j, g.j, v, u + g.k * (POINTS * j + row * 4 * NEAR_COLUMNS), m,
+                                results, images});
+    }
+    for (int64_t j = 0; j < g.j; j += VL)
+        each_run(l, first, last,
+                 [&](const Run& run) { transform_results<true, true>(g, l, run, m + j, g.j, j, VL, bias, flags); });
+}
+
 }  // namespace
 
 void plan_winograd(Call& call, Gather& g) {
@@ -264,11 +334,10 @@ void run_winograd(const Gather& g, const Team& team, char* scratch) {
         for (int64_t tap = 0; tap < 9; ++tap)
             pack(g, g.w + tap / 3 * g.w_tap[1] + tap % 3 * g.w_tap[2], packed + tap * g.k * g.j, mine);
     }
-    transform_weights(g, w, u, mine);
+    transform_weights(g, w, u, mine, l.near);
     team.barrier();
 
     const Source source{g.from, {g.from_size[0], g.from_size[1]}, {g.before[0], g.before[1]}};
-    const Place place{l.v_point, l.v_row};
     const bool images = g.n >= 4 * team.size;  // as the direct way shares them out: their lines stay with a rank
     const int64_t blocks = l.live_high * l.live_wide;
     const Range part = images ? split(g.n, team) : split(g.n * blocks, team);
@@ -277,30 +346,8 @@ void run_winograd(const Gather& g, const Team& team, char* scratch) {
     for (int64_t i = 0; i < groups; ++i) {
         const int64_t first = begin + count * i / groups, last = begin + count * (i + 1) / groups, tiles = last - first;
         for (int64_t t = 0; t < tiles; ++t) flags[t] = 0;
-        for (int64_t k = 0; k < g.k; k += VL) {
-            const int lanes = (int)least(VL, g.k - k);
-            each_run(l, first, last, [&](const Run& run) {
-                (lanes == VL && g.from.c == 1
-                     ? transform_image<true, 0, 4>
-                     : transform_image<false, 0, 4>)(source, place, run, k, lanes, v + k, flags);
-            });
-        }
-        const float* panel = u;
-        for (int64_t j0 = 0; j0 < g.j; j0 += WIDE) {
-            const int64_t columns = least(WIDE, g.j - j0), width = whole_vectors(columns);
-            for (int p = 0; p < POINTS; ++p)
-                multiply(tiles, columns, g.k, v + p * l.v_point, l.v_row, panel + p * g.k * width, width,
-                         m + p * l.m_point);
-            panel += POINTS * g.k * width;
-            for (int64_t j = 0; j < columns; j += VL) {
-                const int lanes = (int)least(VL, columns - j);
-                each_run(l, first, last, [&](const Run& run) {
-                    (lanes == VL && g.to.c == 1 && g.activation <= RELU
-                         ? transform_results<true>
-                         : transform_results<false>)(g, l, run, m + j, width, j0 + j, lanes, bias, flags);
-                });
-            }
-        }
+        l.near ? blocks_near(g, l, source, u, v, m, bias, flags, first, last, end)
+               : blocks_of_group(g, l, source, u, v, m, bias, flags, first, last);
         each_run(l, first, last, [&](const Run& run) {
             for (int64_t x = run.x0; x < run.x1; ++x)
                 if (flags[run.at + x - run.x0]) compute_again(g, w, g.bias ? bias : nullptr, row, run.n, run.y, x);

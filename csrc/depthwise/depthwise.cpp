@@ -27,7 +27,7 @@ struct Stretch {  // of the rows that three lines make: the one along the row, a
 
 constexpr int PIXELS = 7;                // positions of a tile, which share the vectors of weights
 constexpr int WIDTH = VL == 16 ? 2 : 1;  // vectors of channels: 14 chains, 6 of weights, 2 read; 12 of 16 registers
-constexpr int ROW = 3;                   // taps along a row that share what they read, where they can
+constexpr int SHARES[] = {1, 3, 5};      // taps along a row that share what they read, where they can
 enum Kind { STRIDED, PART, WHOLE };      // one vector of channels with strides, one with a tail, WIDTH full ones
 
 struct Tile {
@@ -47,9 +47,10 @@ struct Tile {
     bool past;  // whole lines of the result go past the caches
 };
 
-// SHARED: terms come in rows of ROW, each one position further: what one position reads second the next reads first. A
-// load for each tap would be 1.2 for an FMA where it is 0.57, and most of them cross a line unless arrays are aligned.
-template <int P, Kind KIND, bool SHARED>
+// ROW terms at a time, each one position further: what one position reads second the next reads first. A load for each
+// tap would be 1.2 for an FMA where it is 0.57 with 3 taps and 0.46 with 5, and most of them cross a line unless arrays
+// are aligned.
+template <int P, Kind KIND, int ROW>
 void tile(const Tile& t) {
     constexpr int V = KIND == WHOLE ? WIDTH : 1;
     const int lanes = KIND == WHOLE ? VL : t.lanes;
@@ -73,17 +74,16 @@ void tile(const Tile& t) {
             __builtin_prefetch(t.from + t.ahead + i * t.a_m + v * VL);
             __builtin_prefetch(t.to + t.next + i * t.c_m + v * VL, 1);
         });
-    constexpr int TERMS = SHARED ? ROW : 1;
-    for (const Term *u = t.terms, *const end = u + t.count; u < end; u += TERMS) {
+    for (const Term *u = t.terms, *const end = u + t.count; u < end; u += ROW) {
         const char* from = reinterpret_cast<const char*>(t.from + u->from);
         asm volatile("" : "+r"(from));  // or GCC steps from position to position by additions
-        vf w[TERMS][V];
-#pragma GCC unroll 3
-        for (int s = 0; s < TERMS; ++s)
+        vf w[ROW][V];
+#pragma GCC unroll 5
+        for (int s = 0; s < ROW; ++s)
 #pragma GCC unroll 2
             for (int v = 0; v < V; ++v) w[s][v] = load(u[s].w + t.at, v);
-#pragma GCC unroll 9
-        for (int j = 0; j < P + TERMS - 1; ++j)
+#pragma GCC unroll 11
+        for (int j = 0; j < P + ROW - 1; ++j)
 #pragma GCC unroll 2
             for (int v = 0; v < V; ++v) {
                 const float* const a = reinterpret_cast<const float*>(from + j * row);
@@ -93,10 +93,10 @@ void tile(const Tile& t) {
                     for (int i = 0; i < lanes; ++i) lane[i] = a[i * t.a_c];
                     x = loadu(lane);
                 } else {
-                    x = SHARED ? held(load(a, v)) : load(a, v);
+                    x = ROW > 1 ? held(load(a, v)) : load(a, v);
                 }
-#pragma GCC unroll 3
-                for (int s = 0; s < TERMS; ++s)
+#pragma GCC unroll 5
+                for (int s = 0; s < ROW; ++s)
                     if (j >= s && j - s < P) acc[j - s][v] = fma(x, w[s][v], acc[j - s][v]);
             }
     }
@@ -124,12 +124,13 @@ void tile(const Tile& t) {
 
 using Run = void (*)(const Tile&);
 struct Runs {
-    Run run[WHOLE + 1][2][PIXELS + 1];
+    Run run[WHOLE + 1][3][PIXELS + 1];  // by SHARES; some are null
 };
 template <Kind KIND, int P>
 constexpr void fill(Runs& r) {
-    r.run[KIND][false][P] = tile<P, KIND, false>;
-    if constexpr (KIND != STRIDED) r.run[KIND][true][P] = tile<P, KIND, true>;
+    r.run[KIND][0][P] = tile<P, KIND, SHARES[0]>;
+    if constexpr (KIND != STRIDED) r.run[KIND][1][P] = tile<P, KIND, SHARES[1]>;
+    if constexpr (KIND != STRIDED) r.run[KIND][2][P] = tile<P, KIND, SHARES[2]>;
     if constexpr (P > 1) fill<KIND, P - 1>(r);
 }
 constexpr Runs make_runs() {
@@ -189,7 +190,10 @@ Term* list(const Window& g, const float* weights, const Line& ld, const Line& lh
 // The positions of one line of a row; from and to: of the row.
 void stretch(const Window& g, Tile t, const Stretch& s, const float* from, float* to) {
     const bool unit = g.from.c == 1 || g.c == 1;
-    const bool shared = unit && s.line->taps == ROW && g.inner == 1 && s.line->hop == s.line->read_step;
+    const bool shared = unit && g.inner == 1 && s.line->hop == s.line->read_step;
+    int row = 0;
+    for (int i = 1; shared && i < 3; ++i)
+        if (s.line->taps == SHARES[i]) row = i;
     t.terms = s.terms, t.count = s.count;
     t.a_m = s.line->read_step * g.from.at[2], t.c_m = s.line->step * g.to.at[2];
     from += s.line->read * g.from.at[2], to += s.line->first * g.to.at[2];
@@ -202,7 +206,7 @@ void stretch(const Window& g, Tile t, const Stretch& s, const float* from, float
             const Kind kind = !unit ? STRIDED : rest < WIDTH * VL ? PART : WHOLE;
             t.lanes = rest < VL ? (int)rest : VL;
             t.from = from + t.at * t.a_c, t.to = to + t.at * t.c_c;
-            RUNS.run[kind][shared][size](t);
+            RUNS.run[kind][row][size](t);
             t.at += kind == WHOLE ? WIDTH * VL : VL;
         }
         from += size * t.a_m, to += size * t.c_m;
