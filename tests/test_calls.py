@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import quernel as qn
+from quernel import kernels
+from quernel.kernels.values import as_array
 from quernel.testing.cases import all_cases
 
 FIRST = {}
@@ -217,3 +219,55 @@ def test_a_known_call_is_made_by_the_backend_of_now():
             assert not qn.kernels.add(x, x).any()
         with qn.backend.use_backend("numpy"):
             assert qn.kernels.add(x, x).all()
+
+
+def misaligned(values):
+    """An array whose elements lie one byte behind multiples of their size."""
+    values = np.asarray(values)
+    view = np.empty(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
+    view[...] = values
+    return view
+
+
+def test_elements_that_are_not_aligned_are_copied_and_not_written():
+    """C++ may take a float's address for a multiple of 4."""
+    x = np.arange(6, dtype="float32").reshape(2, 3)
+    for _ in range(2):  # the second call is a known one
+        np.testing.assert_array_equal(kernels.add(misaligned(x), x), x + x)
+    assert as_array(misaligned(x), "x").flags.aligned
+    with pytest.raises(ValueError, match="add: out: expected elements at multiples of their size; pass a copy"):
+        kernels.add(x, x, out=misaligned(x))
+    if qn.backend.available("native"):
+        call, isa, op = qn.backend.native_op("relu")
+        with pytest.raises(ValueError, match="input 0: expected elements at multiples of their size"):
+            call(isa, op, (misaligned(x),), (np.empty_like(x),), (), (), True)
+
+
+@pytest.mark.parametrize(
+    "target, words",
+    [
+        (np.ones(2, ">f4"), "written in place, .*; received ndarray of dtype >f4"),
+        (np.ones(2, [("a", "u1"), ("b", "f4")])["b"], "written in place, .*; received ndarray of dtype float32"),
+        (misaligned(np.ones(2, "float32")), "written in place, .*; received ndarray of dtype float32"),
+        ([1.0, 1.0], "written in place, .*; received list"),
+        (qn.constant([1.0, 1.0]), "received a Tensor, which is immutable"),
+    ],
+    ids=["swapped", "packed record", "misaligned", "list", "Tensor"],
+)
+def test_a_target_that_would_be_copied_is_refused(target, words):
+    """The update would be written into the copy and lost."""
+    zeros, rate = np.zeros(2, "float32"), np.float32(1)
+    with pytest.raises(TypeError, match=f"assign: target: .*{words}"):
+        kernels.assign(target, zeros)
+    with pytest.raises(TypeError, match=rf"sgd_update: variables\[0\]: .*{words}"):
+        kernels.sgd_update([target], [zeros], rate)
+    assert np.asarray(target).tolist() == [1, 1]
+
+
+def test_targets_that_share_memory():
+    class Own(np.ndarray):
+        pass
+
+    for target in (np.ones(4, "float32")[::2], np.ones(2, "float32").view(Own), qn.Variable([1.0, 1.0])):
+        kernels.assign(target, np.zeros(2, "float32"))
+        assert np.asarray(target).tolist() == [0, 0]

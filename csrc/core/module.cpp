@@ -76,6 +76,8 @@ View view_of(PyObject* object, const char* role, size_t index) {
     const int code = dtype_code(py::reinterpret_borrow<py::dtype>(array->descr).num());
     if (code < 0) throw py::type_error(name() + ": no native kernel takes this dtype");
     v.dtype = code;
+    if (!(array->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_))
+        throw py::value_error(name() + ": expected elements at multiples of their size");
     v.data = array->data;
     const int64_t item = item_size(code);
     for (int d = 0; d < v.rank; ++d) {
@@ -119,7 +121,8 @@ bool describe_array(PyObject* object, std::string& key) {
     if (Py_TYPE(object) != api::get().PyArray_Type_) return false;
     const auto* array = py::detail::array_proxy(object);
     const auto dtype = py::reinterpret_borrow<py::dtype>(array->descr);
-    if (!(array->flags & api::NPY_ARRAY_C_CONTIGUOUS_) || dtype.byteorder() == '>') return false;
+    constexpr int usual = api::NPY_ARRAY_C_CONTIGUOUS_ | api::NPY_ARRAY_ALIGNED_;
+    if ((array->flags & usual) != usual || dtype.byteorder() == '>') return false;
     put(key, array->nd);
     put(key, dtype.num());
     put(key, array->flags & api::NPY_ARRAY_WRITEABLE_);

@@ -35,7 +35,7 @@ from .outputs import check_out, empty
 from .resolve import Decline as Decline
 from .resolve import Spec, resolve
 from .resolve import spec as spec
-from .values import PLAIN, as_array, attribute_key, is_float, plain, usual_key
+from .values import PLAIN, as_array, as_target, attribute_key, is_float, plain, usual_key
 
 KERNELS = {}  # name -> Kernel, of the modules imported so far
 _CACHE_SIZE = 512
@@ -144,14 +144,14 @@ class Kernel:
                 if name not in self.optional:
                     raise TypeError(f"{self.name}: {name}: expected an array, received None")
                 arrays.append(None)
-            elif name in self.variadic:
-                arrays.append(
-                    [v if plain(v) else as_array(v, f"{self.name}: {name}[{j}]") for j, v in enumerate(value)]
-                )
+                continue
+            convert = as_target if name in self.updates else as_array
+            if name in self.variadic:
+                arrays.append([v if plain(v) else convert(v, f"{self.name}: {name}[{j}]") for j, v in enumerate(value)])
             elif plain(value):
                 arrays.append(value)
             else:
-                arrays.append(as_array(value, f"{self.name}: {name}"))
+                arrays.append(convert(value, f"{self.name}: {name}"))
         return arrays
 
     def freeze(self, keywords):

@@ -34,6 +34,8 @@ def check_out(name, out, resolved, inputs):
         flags = target.flags
         if not flags.writeable:
             raise ValueError(f"{name}: out: expected a writeable array, received a read-only one")
+        if not flags.aligned:
+            raise ValueError(f"{name}: out: expected elements at multiples of their size; pass a copy")
         if flags.c_contiguous and resolved.backend == "native":
             continue  # the core refuses what overlaps, at a tenth of the time of the questions below
         if any(n > 1 and st % target.itemsize for n, st in zip(target.shape, target.strides)):

@@ -28,6 +28,8 @@ def as_array(value, name):
         raise TypeError(f"{name}: expected numbers, received an array of dtype {array.dtype}")
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
+    if not array.flags.aligned:
+        return np.array(array, order="C")
     item = array.itemsize
     for stride in array.strides:
         if stride % item:
@@ -35,9 +37,25 @@ def as_array(value, name):
     return array
 
 
+def as_target(value, name):
+    """The memory of `value`, for a kernel that writes into it: what as_array would have to copy is refused."""
+    if hasattr(value, "__quernel_array__") and not hasattr(value, "__quernel_tensor__"):
+        raise TypeError(f"{name}: expected an array or a Variable, received a Tensor, which is immutable")
+    array = as_array(value, name)
+    if array is not value and array.base is None and not hasattr(value, "__quernel_tensor__"):
+        raise TypeError(
+            f"{name}: expected an array that can be written in place, aligned and in the machine's byte order; "
+            f"received {type(value).__name__}{f' of dtype {value.dtype}' if isinstance(value, np.ndarray) else ''}"
+        )
+    return array
+
+
 def plain(value):
     """Whether `value` is an array as most are: float32 in C order."""
-    return value.__class__ is np.ndarray and value.dtype is FLOAT32 and value.flags.c_contiguous
+    if value.__class__ is not np.ndarray or value.dtype is not FLOAT32:
+        return False
+    flags = value.flags
+    return flags.c_contiguous and flags.aligned
 
 
 def is_float(dtype):
