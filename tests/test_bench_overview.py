@@ -41,7 +41,7 @@ def _run(rows, **more):
 RELU = [_row("relu", "1MB", "activations", roof=95.0, torch=(1.0, 2.0)),
         _row("exp", "1MB", "activations", roof=80.0, torch=(4.0, 8.0)),
         _row("tanh", "1MB", "activations", level="L3", roof=89.96, torch=(0.5, 0.9))]  # fmt: skip
-GEMM = [_row("gemm", "128x128x128NN", "gemm from 128", roof=91.0, mkl=0.95, torch=(0.1, 0.1), blas=0.7),
+GEMM = [_row("gemm", "128x128x128NN", "gemm from 128", roof=91.0, mkl=0.93, torch=(0.1, 0.1), blas=0.7),
         _row("gemm", "256x256x256NN", "gemm from 128", roof=97.0, mkl=0.89, torch=(0.1, 0.1))]  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_what_is_under_is_named_worst_first():
 def test_gemm_is_judged_by_mkl_at_its_own_limit():
     line = _line(GEMM, "gemm from 128")
     assert line["peers"] == ["mkl"] and line["ratio"]["least"] == 0.89 and line["replayed"] is None
-    assert [r["case"] for _, r, _ in line["ratio"]["under"]] == ["256x256x256NN"]  # 0.95 is not under 0.9
+    assert [r["case"] for _, r, _ in line["ratio"]["under"]] == ["256x256x256NN"]  # 0.93 is not under 0.9
     without = [_row("gemm", "128x128x128NN", "gemm from 128", torch=(0.1, 0.1))]
     assert _line(without, "gemm from 128")["peers"] == ["torch"]
     assert overview.faster(GEMM) == [("gemm from 128", "128x128x128NN blas 0.70")]

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.text import Text
 
 SIZE = 7.5  # points
-RINGS = (7, 12, 18, 26, 36, 48, 62, 80, 105, 135, 170)  # pixels from the point
+RINGS = (7, 12, 18, 26, 36, 48, 62, 80, 105, 135, 170, 215, 270, 340, 430)  # pixels from the point
 ANGLES = [math.radians(a) for a in (0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 70, 110, 250, 290)]
 
 

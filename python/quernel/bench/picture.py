@@ -1,14 +1,14 @@
-"""The roofline picture: one panel for each group of families, every case a labelled point, the measured roofs as lines."""
+"""The picture: rooflines of products and, line by line, what is bound by bytes; every case a labelled point beside its roof."""
 
 import io
 
 import matplotlib
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from .. import kernels
+from . import dots
 from .families import arithmetic
 from .labels import place
 
@@ -17,20 +17,23 @@ PANELS = [
     (("gemm from 128",), 3),
     (("gemm up to 64",), 1),
     (("gemm, few rows or columns",), 2),
-    (("conv", "conv, grouped"), 3),
+    (("conv", "conv, grouped"), 1),
     (("depthwise forward", "depthwise dx, dw"), 1),
     (("dense",), 1),
-    (("pooling",), 1),
-    (("recurrent", "dense with its loss"), 2),
-    (("activations",), 2),
-    (("optimizers",), 1),
-    (("softmax and losses",), 2),
+    (("recurrent", "dense with its loss"), 3),
+    (("elementwise",), 1),
+    (("activations",), 1),
+    (("softmax and losses",), 1),
     (("norms", "sums"), 1),
-    (("elementwise",), 3),
+    (("pooling",), 1),
+    (("optimizers",), 1),
+    (("moves",), 1),
     (("random",), 1),
-    (("moves",), 2),
 ]
-WIDTH, HEIGHT = 8.4, 6.0  # inches of one column and row
+WIDTH, HEIGHT = 8.4, 6.0  # inches of one column, and of a panel of products at least
+CROWD = 0.18  # inches of height for each case of such a panel
+HEAD = 0.7  # inches of the head line
+ABOVE, BELOW = 0.75, 1.0  # inches of a panel's height for its title and its axis
 COLORS = matplotlib.colormaps["tab10"].colors
 MARKERS = "os^Dv"
 SHIFT = {"xytext": (4, 0), "textcoords": "offset points"}  # of a limit's text from the panel's edge
@@ -62,27 +65,43 @@ def draw(run):
         if rows:
             panels.append((families, width, rows))
     lines = _layout(panels)
-    figure = Figure(figsize=(3 * WIDTH, HEIGHT * len(lines) + 0.8), dpi=100)
+    heights = [max(_height(families, rows) for families, _, rows in line) for line in lines]
+    total = sum(heights) + HEAD
+    figure = Figure(figsize=(3 * WIDTH, total), dpi=100)
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(
-        len(lines), 3, left=0.035, right=0.99, bottom=0.4 / (HEIGHT * len(lines)) + 0.004,
-        top=1 - 1.1 / (HEIGHT * len(lines) + 0.8), wspace=0.13, hspace=0.2,
-    )  # fmt: skip
-    for number, line in enumerate(lines):
+    top = total - HEAD
+    for line, height in zip(lines, heights):
         column = 0
         for families, width, rows in line:
-            axes = figure.add_subplot(grid[number, column : column + width])
+            mine = _height(families, rows)  # a short panel beside a tall one hangs from the same edge
+            left, right = column * WIDTH + 0.9, (column + width) * WIDTH - 0.25
+            low = top - mine + BELOW
+            box = (left / (3 * WIDTH), low / total, (right - left) / (3 * WIDTH), (mine - BELOW - ABOVE) / total)
             column += width
-            _panel(axes, run, families, rows)
+            _panel(figure.add_axes(box), run, families, rows)
+        top -= height
     machine = run["machine"]
     figure.text(
-        0.035,
-        1 - 0.5 / (HEIGHT * len(lines) + 0.8),
+        0.9 / (3 * WIDTH),
+        1 - 0.5 / total,
         f"quernel {machine['quernel']} on {machine['processor']}, {machine['date'][:10]}: every case beside its roof, "
-        "measured in the same rounds (grey dash); labels at the largest thread count; points in one place are spread sideways",
-        fontsize=16,
+        "measured in the same rounds (grey dash); products: labels at the largest thread count, points in one place are spread",
+        fontsize=14,
     )
     return figure
+
+
+def _is_roofline(families):
+    """Whether a panel has flops per byte on its axis: convolutions of one intensity would lie on each other there."""
+    return arithmetic(families[0]) and not families[0].startswith(("conv", "depthwise"))
+
+
+def _height(families, rows):
+    """Inches of a panel with what is around it."""
+    if not _is_roofline(families):
+        return dots.height(rows)
+    cases = len({(row["op"], row["case"]) for row in rows})
+    return min(max(HEIGHT, CROWD * cases), 2 * HEIGHT)
 
 
 def _layout(panels):
@@ -104,27 +123,48 @@ def _layout(panels):
 
 
 def _panel(axes, run, families, rows):
-    products = arithmetic(families[0])
     threads = sorted({r["threads"] for r in rows})
     isas = list(dict.fromkeys(r["isa"] for r in rows))
     hues = list(dict.fromkeys(_hue(r, families) for r in rows))
+
+    def style(row):
+        marker = MARKERS[(threads.index(row["threads"]) + len(threads) * isas.index(row["isa"])) % len(MARKERS)]
+        return COLORS[hues.index(_hue(row, families)) % len(COLORS)], marker
+
+    def legend(**place):
+        handles = [axes.plot([], [], "o", color=COLORS[i % len(COLORS)], label=h)[0] for i, h in enumerate(hues)]
+        for i, (isa, t) in enumerate((i, t) for i in isas for t in threads):
+            label = f"{isa}, {t} thread{'s' * (t > 1)}"
+            handles.append(axes.plot([], [], MARKERS[i % len(MARKERS)], color="0.3", label=label)[0])
+        axes.legend(handles=handles, fontsize=7, framealpha=0.7, **place)
+
+    if _is_roofline(families):
+        _roofline(axes, run, families, rows, style, legend)
+        return
+    unit = "GFLOP/s" if arithmetic(families[0]) else "GB/s"
+    limits = [r for r in run["roofs"] if (r["isa"], r["threads"], r["unit"]) == (isas[0], threads[-1], unit)]
+    dots.panel(axes, rows, unit, limits, style, short, ", ".join(families))
+    below = -0.28 * axes.figure.dpi / axes.bbox.height
+    legend(loc="upper right", bbox_to_anchor=(1, below), ncols=4, borderaxespad=0)
+
+
+def _roofline(axes, run, families, rows, style, legend):
+    """Products: GFLOP/s over flops for each byte."""
+    threads, isas = sorted({r["threads"] for r in rows}), list(dict.fromkeys(r["isa"] for r in rows))
     points = []
     for row in rows:
-        x = row["flops"] / max(row["bytes"], 1) if products else row["footprint"]
-        y, unit = (row["gflops"], row["flops"]) if products else (row["gbs"], row["bytes"])
-        if y <= 0 or x <= 0:
-            continue
-        points.append((row, x, y, unit / row["roof"]["seconds"] / 1e9 if row["roof"] else y))
+        x, y = row["flops"] / max(row["bytes"], 1), row["gflops"]
+        if y > 0 and x > 0:
+            points.append((row, x, y, row["flops"] / row["roof"]["seconds"] / 1e9 if row["roof"] else y))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.margins(0.09, 0.1)
     axes.update_datalim([(x, value) for _, x, y, limit in points for value in (y, limit)])
     axes.autoscale_view()
-    texts = _roof_lines(axes, run, products, isas, threads)
+    texts = _roof_lines(axes, run, isas, threads)
     points = _spread(axes, points)
     for row, x, y, limit in points:
-        color = COLORS[hues.index(_hue(row, families)) % len(COLORS)]
-        marker = MARKERS[(threads.index(row["threads"]) + len(threads) * isas.index(row["isa"])) % len(MARKERS)]
+        color, marker = style(row)
         axes.plot(x, y, marker, color=color, markersize=5, markeredgewidth=0, zorder=3, scalex=False, scaley=False)
         if row["roof"]:
             axes.plot(
@@ -132,23 +172,19 @@ def _panel(axes, run, families, rows):
             )
             axes.plot([x, x], [y, limit], color="0.85", linewidth=0.6, zorder=1, scalex=False, scaley=False)
     axes.grid(alpha=0.25, which="major")
-    for axis, written in ((axes.xaxis, "{:g}".format if products else _bytes), (axes.yaxis, "{:g}".format)):
+    for axis in (axes.xaxis, axes.yaxis):
         low, high = axis.get_view_interval()
         axis.set_major_locator(LogLocator(subs=(1.0,)))
         axis.set_minor_locator(LogLocator(subs=(2.0, 5.0) if high < 1e4 * low else ()))
-        axis.set_major_formatter(FuncFormatter(lambda v, _, written=written: written(v)))
-        axis.set_minor_formatter(FuncFormatter(lambda v, _, written=written: written(v)))
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
         axis.set_tick_params(which="both", labelsize=8)
     axes.set_title(", ".join(families), fontsize=12, loc="left")
-    axes.set_xlabel("floating-point operations for each byte" if products else "bytes of the arrays")
-    axes.set_ylabel("GFLOP/s" if products else "GB/s")
-    handles = [axes.plot([], [], "o", color=COLORS[i % len(COLORS)], label=h)[0] for i, h in enumerate(hues)]
-    for i, (isa, t) in enumerate((i, t) for i in isas for t in threads):
-        label = f"{isa}, {t} thread{'s' * (t > 1)}"
-        handles.append(axes.plot([], [], MARKERS[i % len(MARKERS)], color="0.3", label=label)[0])
-    axes.legend(handles=handles, fontsize=7, loc="lower right", ncols=2, framealpha=0.7)
+    axes.set_xlabel("floating-point operations for each byte")
+    axes.set_ylabel("GFLOP/s")
+    legend(loc="lower right", ncols=2)
     named = [p for p in points if p[0]["threads"] == threads[-1] and p[0]["isa"] == isas[0]]
-    labels = [(x, y, short(row), COLORS[hues.index(_hue(row, families)) % len(COLORS)]) for row, x, y, _ in named]
+    labels = [(x, y, short(row), style(row)[0]) for row, x, y, _ in named]
     place(axes, labels, [(x, y) for _, x, y, _ in points], texts)
 
 
@@ -165,14 +201,6 @@ def _spread(axes, points):
     return spread
 
 
-def _bytes(n):
-    """A tick of an axis of bytes."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if n >= scale:
-            return f"{n / scale:g} {unit}"
-    return f"{n:g} B"
-
-
 def _hue(row, families):
     """What the colour of a point says: the family, or within one family the op's direction, layout or room."""
     if families[0].startswith(("conv", "depthwise", "dense")):
@@ -186,34 +214,25 @@ def _hue(row, families):
     return "dx" if row["op"].endswith("_dx") else "forward"
 
 
-def _roof_lines(axes, run, products, isas, threads):
+def _roof_lines(axes, run, isas, threads):
     """Draws the machine's limits that cross the panel; returns their texts."""
     texts = []
     low, high = axes.get_xlim()
     bottom, top = axes.get_ylim()
     ceiling = 2 * top  # a limit far above every point would only squeeze them
-    above = np.inf
     for limit in sorted(run["roofs"], key=lambda r: -r["rate"]):
         if limit["isa"] != isas[0] or limit["threads"] != threads[-1]:
             continue
         label = f"{limit['probe']} {limit['in']} {limit['rate']:.3g} {limit['unit']}"
         style = {"color": "0.6", "linewidth": 0.8, "linestyle": "--", "zorder": 1}
-        if products and limit["probe"] == "fma" and limit["rate"] < ceiling:
+        if limit["probe"] == "fma" and limit["rate"] < ceiling:
             top = max(top, limit["rate"] * 1.15)
             axes.axhline(limit["rate"], **style)
             texts.append(axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va="bottom", **SHIFT))
-        elif products and limit["probe"] == "read":
+        elif limit["probe"] == "read":
             axes.plot([low, high], [low * limit["rate"], high * limit["rate"]], **style)
             at = min(max(low * 1.02, bottom * 1.2 / limit["rate"]), high)
             texts.append(axes.annotate(label, (at, at * limit["rate"]), fontsize=7, color="0.4", va="bottom"))
-        elif not products and limit["unit"] == "GB/s" and bottom < limit["rate"] < ceiling:
-            top = max(top, limit["rate"] * 1.3)
-            axes.axhline(limit["rate"], **style)
-            side = (
-                "top" if above < limit["rate"] * (top / bottom) ** 0.04 else "bottom"
-            )  # its text would cover the last one
-            above = limit["rate"]
-            texts.append(axes.annotate(label, (low, limit["rate"]), fontsize=7, color="0.4", va=side, **SHIFT))
     axes.set_xlim(low, high)
     axes.set_ylim(bottom, top)
     return texts
