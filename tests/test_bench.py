@@ -154,6 +154,31 @@ def test_streams_follow_the_share_of_written_bytes():
     assert dict(mixes["add"]) == pytest.approx({"read": 1 / 3, "copy": 2 / 3})
 
 
+def test_a_roof_counts_what_a_call_touches():
+    assert roof.touched(1000, 200) == 200 and roof.touched(1000, 3000) == roof.touched(1000, 0) == 1000
+    case = Case("gather", "rows", (normal(50_000, 64), np.arange(64, dtype=np.int32)), {})
+    limits = roof.Roof(Ours(case, [_make(normal(50_000, 64)), np.arange(64, dtype=np.int32)]), 1, False)
+    assert limits.footprint == limits.bytes <= 2 * 64 * 64 * 4 + 64 * 8  # not the 12.8 MB of the table
+
+
+def test_rows_that_are_read_again_are_counted_once():
+    cases = {
+        c.op: c
+        for c in choose_cases(["sparse_categorical_crossentropy", "batch_norm_train"])
+        if c.op[0] == "s" or "56" in c.name
+    }
+    far = {}
+    for op, case in cases.items():
+        limits = roof.Roof(Ours(case, case.make("float32")), 1, False)
+        assert limits.bytes > 1.4 * limits.footprint
+        far[op] = limits.far / limits.footprint
+        times = {c.name: 1.0 for c in limits.contestants}
+        ((name, _),) = limits.mix
+        probe = next(c for c in limits.contestants if c.name == name)
+        assert limits.seconds(times)[name] == pytest.approx(limits.far / probe.work)
+    assert far["sparse_categorical_crossentropy"] == 1.0 and far["batch_norm_train"] > 1.4  # two passes over the whole
+
+
 def _bench(tmp_path, *words):
     code = "import sys; from quernel.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "bench", *words]

@@ -9,7 +9,7 @@ import numpy as np
 from .. import backend, kernels
 from ..kernels.kernel import empty
 
-LONG = 3e-3  # seconds: a call that takes longer warms itself up
+LONG = 1e-2  # seconds: a call that takes longer warms itself up; of 3 ms on 50 MB a half was spent on bringing them into L3
 
 
 @dataclass

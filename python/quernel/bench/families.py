@@ -59,6 +59,11 @@ def family(case):
     return _MODULES.get(module, "moves")
 
 
+def in_rows(case):
+    """Whether a kernel that passes over its arrays several times does so row by row, and finds a row in a near cache again."""
+    return family(case) == "softmax and losses" or case.op in ("embedding", "gather")
+
+
 def arithmetic(name):
     """Whether the family is measured in GFLOP/s against the FMA peak as well as in bytes."""
     return name.startswith(ARITHMETIC)

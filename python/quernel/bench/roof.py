@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 from .. import backend
+from . import families
 from .contestants import Contestant, nearest
 
 L1, L2, L3 = 32 << 10, 1 << 20, 32 << 20  # where the system does not say
@@ -74,13 +75,19 @@ def streams(ours):
     return [("write", 1.0)]
 
 
+def touched(size, moved):
+    """Bytes that a call touches: of a table of which it reads some rows, those rows, and they stay in a nearer cache."""
+    return min(size, moved) if moved else size
+
+
 class Roof:
     """The probes of one case on as many threads as its kernel uses, and the seconds that they allow."""
 
     def __init__(self, ours, threads, arithmetic):
         self.bytes = ours.estimate()["bytes"]
         self.flops = ours.estimate()["flops"]
-        self.footprint = sum(ours.footprint())
+        self.footprint = touched(sum(ours.footprint()), self.bytes)
+        self.far = min(self.bytes, self.footprint) if families.in_rows(ours.case) else self.bytes
         threads = self.threads = min(threads, ours.estimate()["ranks"])
         room = caches()[0] // 2
         self.mix = streams(ours) if self.bytes and (arithmetic or self.footprint > room) else []
@@ -102,7 +109,7 @@ class Roof:
         allowed = {}
         if self.mix and all(name in times for name, _ in self.mix):
             work = {c.name: c.work for c in self.contestants}
-            allowed["+".join(n for n, _ in self.mix)] = sum(w * self.bytes * times[n] / work[n] for n, w in self.mix)
+            allowed["+".join(n for n, _ in self.mix)] = sum(w * self.far * times[n] / work[n] for n, w in self.mix)
         if self.fma is not None and "fma" in times:
             allowed["fma"] = self.flops * times["fma"] / self.fma.work
         if self.near is not None and self.near.work and "near" in times:

@@ -90,7 +90,7 @@ class Run:
         row = Row(case, isa, threads)
         work = ours.estimate()
         row.flops, row.bytes, row.ranks = work["flops"], work["bytes"], work["ranks"]
-        row.footprint = sum(ours.footprint())
+        row.footprint = roof.touched(sum(ours.footprint()), row.bytes)
         slow = row.flops / 2e9 + row.bytes / 1e9 > SLOW
         if self.which == "native":
             mine = [ours.alone(threads), ours.called(threads)]
@@ -128,7 +128,7 @@ class Run:
             return None
         if len(tried) > 1:
             for c in tried:
-                c.once = min(watch.sample(c)[0] for _ in range(CALIBRATION if c.once < LONG else 1))
+                c.once = min(watch.sample(c)[0] for _ in range(CALIBRATION if c.once < LONG / 4 else 1))
         row.tried[peer.name] = {c.setting: c.once for c in tried}
         best = min(tried, key=lambda c: c.once)
         best.calls = max(1, min(100_000, int(share / max(best.once, 1e-8))))
