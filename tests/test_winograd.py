@@ -174,6 +174,27 @@ def test_bits_depend_on_one_image_alone(isa, sharing):
 
 
 @pytest.mark.parametrize("isa", ISAS, ids=str)
+def test_many_blocks_of_32_channels_have_the_bits_of_a_few(isa, sharing):
+    """Many blocks go four points at a time, one image alone goes 16: every row of a block holds a huge value once."""
+    x, w, b = normal(9, 15, 12, 64), normal(3, 3, 32, 64), normal(64)
+    for i, value in enumerate((2.0**120, -(2.0**127), np.inf, np.nan)):
+        x[2 * i, 6 + i, 5 + i, 9 + 14 * i] = value
+    attrs = {"padding": "same", "groups": 2}
+    with isa:
+        for activation in (None, "relu"):
+            y = K.conv_forward(x, w, b, activation=activation, **attrs)
+            dx = K.conv_dx(x, w, input_shape=x.shape, **attrs)
+            for i in range(9):
+                one = x[i : i + 1]
+                assert_same_bits(K.conv_forward(one, w, b, activation=activation, **attrs), y[i : i + 1], f"image {i}")
+                assert_same_bits(K.conv_dx(one, w, input_shape=one.shape, **attrs), dx[i : i + 1], f"dx {i}")
+        for threads in (1, 2, 3, 5):
+            qn.set_num_threads(threads)
+            assert_same_bits(K.conv_forward(x, w, b, activation="relu", **attrs), y, f"{threads} threads")
+            assert_same_bits(K.conv_dx(x, w, input_shape=x.shape, **attrs), dx, f"{threads} threads")
+
+
+@pytest.mark.parametrize("isa", ISAS, ids=str)
 @pytest.mark.parametrize(
     "shape, filters, attrs, taken",
     [

@@ -12,8 +12,8 @@ namespace QUERNEL_ISA {
 
 constexpr int64_t NEAR_COLUMNS = 2 * VL;  // of a panel of weights: (row of points, k, point of the row, column)
 constexpr int64_t NEAR_BLOCKS = 12;       // of a group: 36 KB of L1 with 32 channels and filters
-constexpr int64_t NEAR_CHANNELS =
-    32;  // and filters, at most: 64 of either gained 0 to 10 % on one thread, lost up to 8 % on two
+// Channels and filters at most: 64 of either gained 0 to 10 % on one thread and lost up to 8 % on two.
+constexpr int64_t NEAR_CHANNELS = 32;
 constexpr int64_t NEAR_LEAST = 256;  // blocks in all: on two threads one image of (14, 14, 32) lost 10 %
 
 // Where the 2 x 2 positions of each block lie, to be fetched into L2 while other blocks are multiplied: 0.85 of the
