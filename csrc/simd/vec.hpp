@@ -24,9 +24,13 @@
 //   to_float(vi) -> vf
 //   loadi(p) loadi_n(p, n) storei(p, v) storei_n(p, v, n)
 //   load_bytes(p, n) store_bytes(p, v, n)   n bytes as int32 lanes; the low bytes of n lanes
-//   pick(t, i)                       lane l takes t[i_l mod 8]; t: 8 floats, best a static table, which stays in a
-//   register transpose(vf (&r)[VL])           r[i][j] <-> r[j][i], in registers load_turned(t, p, row) t[i][j] = p[j *
-//   row + i], i < TURN, j < VL: cheaper than loads and a transpose
+//   pick(t, i)                       lane l takes t[i_l mod 8]; t: 8 floats, best a static table, kept in a register
+//   store_pairs(to, vf (&r)[VL / 2]) pair of lanes p of row j to to[p * VL + 2 * j]: VL / 2 rows side by side
+//   load_even(p) load_odd(p)         lanes 2l and 2l + 1 both p[2l], or both p[2l + 1]
+//   set_pair(p)                      p[0] and p[1] in turns
+//   even_lanes(a, b) odd_lanes(a, b) lanes 0, 2, ... or 1, 3, ... of a, then those of b
+//   transpose(vf (&r)[VL])           r[i][j] <-> r[j][i], in registers
+//   load_turned(t, p, row)           t[i][j] = p[j * row + i], i < TURN, j < VL: cheaper than loads and a transpose
 //
 // There is no raw min or max: x86 and NEON differ on NaN and on signed zeros. `larger` and `smaller` are compare +
 // select; x86 happens to have an instruction for them. FMA happens only where `fma`/`fnma` is written

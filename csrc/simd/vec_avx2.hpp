@@ -117,6 +117,48 @@ QUERNEL_INLINE vi swapi(vi v) {
 QUERNEL_INLINE float first(vf v) { return _mm256_cvtss_f32(v); }
 QUERNEL_INLINE int32_t firsti(vi v) { return _mm256_cvtsi256_si32(v); }
 QUERNEL_INLINE vf pick(const float* t, vi i) { return _mm256_permutevar8x32_ps(_mm256_loadu_ps(t), i); }
+QUERNEL_INLINE void store_pairs(float* to, const vf (&r)[VL / 2]) {
+    __m256d even[2], odd[2];  // pairs of terms 0, 2 and 1, 3 of two rows
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) {
+        const __m256d x = _mm256_castps_pd(r[2 * j]), y = _mm256_castps_pd(r[2 * j + 1]);
+        even[j] = _mm256_unpacklo_pd(x, y);
+        odd[j] = _mm256_unpackhi_pd(x, y);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+        const vf x = _mm256_castpd_ps(i ? odd[0] : even[0]), y = _mm256_castpd_ps(i ? odd[1] : even[1]);
+        float* const line = to + i * VL;
+        _mm_storeu_ps(line, _mm256_castps256_ps128(x));
+        _mm_storeu_ps(line + 4, _mm256_castps256_ps128(y));
+        asm volatile("" ::: "memory");  // stores of one cache line that follow each other retire in one cycle
+        _mm_storeu_ps(line + 2 * VL, _mm256_extractf128_ps(x, 1));
+        _mm_storeu_ps(line + 2 * VL + 4, _mm256_extractf128_ps(y, 1));
+        asm volatile("" ::: "memory");
+    }
+}
+template <int lanes>
+QUERNEL_INLINE vf lanes_of_both(vf a, vf b) {
+    const __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, lanes));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, 0xd8));
+}
+QUERNEL_INLINE vf even_lanes(vf a, vf b) { return lanes_of_both<0x88>(a, b); }
+QUERNEL_INLINE vf odd_lanes(vf a, vf b) { return lanes_of_both<0xdd>(a, b); }
+QUERNEL_INLINE vf load_even(const float* p) {  // by the load port: from a register it is a shuffle
+    vf v;
+    asm("vmovsldup %1, %0" : "=x"(v) : "m"(*reinterpret_cast<const vf*>(p)));
+    return v;
+}
+QUERNEL_INLINE vf load_odd(const float* p) {
+    vf v;
+    asm("vmovshdup %1, %0" : "=x"(v) : "m"(*reinterpret_cast<const vf*>(p)));
+    return v;
+}
+QUERNEL_INLINE vf set_pair(const float* p) {
+    double two;
+    __builtin_memcpy(&two, p, sizeof(two));
+    return _mm256_castpd_ps(_mm256_set1_pd(two));
+}
 constexpr int TURN = 4;
 QUERNEL_INLINE void load_turned(vf (&t)[TURN], const float* p, ptrdiff_t row) {
     const ptrdiff_t row4 = 4 * row;

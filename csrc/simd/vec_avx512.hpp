@@ -118,6 +118,53 @@ QUERNEL_INLINE int32_t firsti(vi v) { return _mm512_cvtsi512_si32(v); }
 QUERNEL_INLINE vf pick(const float* t, vi i) {
     return _mm512_maskz_permutexvar_ps(ALL, i, _mm512_maskz_broadcast_f32x8(ALL, _mm256_loadu_ps(t)));
 }
+QUERNEL_INLINE void store_pairs(float* to, const vf (&r)[VL / 2]) {
+    const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
+                  high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    __m512d even[4], odd[4];  // pairs of terms 0, 2, 4, 6 and 1, 3, 5, 7 of two rows
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+        const __m512d x = _mm512_castps_pd(r[2 * j]), y = _mm512_castps_pd(r[2 * j + 1]);
+        even[j] = _mm512_maskz_unpacklo_pd((__mmask8)ALL, x, y);
+        odd[j] = _mm512_maskz_unpackhi_pd((__mmask8)ALL, x, y);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        const __m512d* const from = i % 2 ? odd : even;
+        const __m512i which = i < 2 ? low : high;
+        const vf x = _mm512_castpd_ps(_mm512_permutex2var_pd(from[0], which, from[1]));
+        const vf y = _mm512_castpd_ps(_mm512_permutex2var_pd(from[2], which, from[3]));
+        float* const line = to + (i / 2 * 4 + i % 2) * VL;
+        // Stores of one cache line that follow each other retire in one cycle: GCC may not mix them.
+        _mm256_storeu_ps(line, _mm512_maskz_extractf32x8_ps((__mmask8)ALL, x, 0));
+        _mm256_storeu_ps(line + 8, _mm512_maskz_extractf32x8_ps((__mmask8)ALL, y, 0));
+        asm volatile("" ::: "memory");
+        _mm256_storeu_ps(line + 2 * VL, _mm512_maskz_extractf32x8_ps((__mmask8)ALL, x, 1));
+        _mm256_storeu_ps(line + 2 * VL + 8, _mm512_maskz_extractf32x8_ps((__mmask8)ALL, y, 1));
+        asm volatile("" ::: "memory");
+    }
+}
+QUERNEL_INLINE vf even_lanes(vf a, vf b) {
+    return _mm512_permutex2var_ps(a, _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), b);
+}
+QUERNEL_INLINE vf odd_lanes(vf a, vf b) {
+    return _mm512_permutex2var_ps(a, _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), b);
+}
+QUERNEL_INLINE vf load_even(const float* p) {  // by the load port: from a register it is a shuffle
+    vf v;
+    asm("vmovsldup %1, %0" : "=v"(v) : "m"(*reinterpret_cast<const vf*>(p)));
+    return v;
+}
+QUERNEL_INLINE vf load_odd(const float* p) {
+    vf v;
+    asm("vmovshdup %1, %0" : "=v"(v) : "m"(*reinterpret_cast<const vf*>(p)));
+    return v;
+}
+QUERNEL_INLINE vf set_pair(const float* p) {
+    double two;
+    __builtin_memcpy(&two, p, sizeof(two));
+    return _mm512_castpd_ps(_mm512_set1_pd(two));
+}
 constexpr int TURN = 8;
 QUERNEL_INLINE void load_turned(vf (&t)[TURN], const float* p, ptrdiff_t row) {
     // Rows are put side by side as they are loaded, on either vector port: 24 shuffles of the one port that can, where

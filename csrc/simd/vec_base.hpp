@@ -153,6 +153,15 @@ QUERNEL_INLINE void transpose(vf (&r)[VL]) {
     for (int i = 0; i < VL; ++i) r[i] = t[i];
 }
 QUERNEL_INLINE vf pick(const float* t, vi i) { return vf{t[i[0] & 7], t[i[1] & 7], t[i[2] & 7], t[i[3] & 7]}; }
+QUERNEL_INLINE void store_pairs(float* to, const vf (&r)[VL / 2]) {
+    storeu(to, vf{r[0][0], r[0][1], r[1][0], r[1][1]});
+    storeu(to + VL, vf{r[0][2], r[0][3], r[1][2], r[1][3]});
+}
+QUERNEL_INLINE vf even_lanes(vf a, vf b) { return vf{a[0], a[2], b[0], b[2]}; }
+QUERNEL_INLINE vf odd_lanes(vf a, vf b) { return vf{a[1], a[3], b[1], b[3]}; }
+QUERNEL_INLINE vf load_even(const float* p) { return vf{p[0], p[0], p[2], p[2]}; }
+QUERNEL_INLINE vf load_odd(const float* p) { return vf{p[1], p[1], p[3], p[3]}; }
+QUERNEL_INLINE vf set_pair(const float* p) { return vf{p[0], p[1], p[0], p[1]}; }
 constexpr int TURN = 4;
 QUERNEL_INLINE void load_turned(vf (&t)[TURN], const float* p, ptrdiff_t row) {
     for (int i = 0; i < VL; ++i) t[i] = loadu(p + i * row);
