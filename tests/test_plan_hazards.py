@@ -237,12 +237,14 @@ def test_an_array_made_in_the_step_must_not_be_written():
 
 
 def test_arguments_must_not_be_written():
-    def step(x):
-        qn.kernels.assign_add(x, np.ones(2, "float32"))
+    def step(x, memory):
+        qn.kernels.assign_add(memory(x), np.ones(2, "float32"))
         return x * 1.0
 
     with pytest.raises(RecordingError, match="wrote into its argument 0"):
-        Function(step)(np.zeros(2, "float32"))
+        Function(step)(np.zeros(2, "float32"), lambda x: x._array)
+    with pytest.raises(TypeError, match="received a Tensor, which is immutable"):
+        Function(step)(np.zeros(2, "float32"), lambda x: x)
 
 
 def test_state_in_a_python_attribute_is_an_error():
