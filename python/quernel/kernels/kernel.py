@@ -65,7 +65,6 @@ class Kernel:
             out = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
             signature = signature.replace(parameters=[*signature.parameters.values(), out])
         self.__signature__ = signature
-        self.usual = not (variadic or updates or view)
         self._lists = sum(1 << i for i, name in enumerate(self.inputs) if name in self.variadic)
         self._cache = {}  # of _find
         self._known = {}  # usual_key -> (Resolved, a None for each input left out)

@@ -53,7 +53,7 @@ def apply(kernel, inputs, attrs):
             arrays.append(value._array)
         tensors.append(value)
     stack = autograd.tapes()
-    if stack or recording.count or not kernel.usual:
+    if stack or recording.count or kernel.view:
         attrs = kernel.freeze(attrs)
         result = kernel.run(arrays, attrs)
     else:
