@@ -1,12 +1,16 @@
 """The overview of a run: means, least, what is under its limit, by family; on 120 columns and as Markdown; --report."""
 
+import importlib.util
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
 from quernel.bench import overview, page, process, report
+from quernel.cli import parser
+from quernel.cli.bench import check
 
 
 def _row(op, case, family, threads=1, level="L2", roof=None, enough=True, **peers):
@@ -178,3 +182,22 @@ def test_bad_options(tmp_path, words, reason):
     (tmp_path / "a.txt").write_text("words")
     done = _command(tmp_path, *words)
     assert done.returncode == 2 and reason in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_quick_ends_on_a_slow_machine_too():
+    options = parser().parse_args(["bench", "--quick", "--peers", ""])
+    run, _ = process.plan(options)
+    assert 0 < run.until - time.monotonic() <= process.QUICK_ENDS < 60 and run.more == 1.0
+    run, _ = process.plan(parser().parse_args(["bench", "--quick", "--peers", "", "--minutes", "9"]))
+    assert run.until - time.monotonic() > 500
+    run, _ = process.plan(parser().parse_args(["bench", "--peers", ""]))
+    assert run.until == float("inf") and run.more > 1
+
+
+def test_pictures_without_matplotlib_name_the_extra(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "matplotlib" else real(n, *a))
+    for flag in ("--png", "--html"):
+        problem = check(parser().parse_args(["bench", flag, "a.png"]))
+        assert problem == f"{flag} needs matplotlib: pip install 'quernel[bench]'"
+    assert check(parser().parse_args(["bench", "--json", "a.json"])) is None

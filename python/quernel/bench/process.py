@@ -15,6 +15,7 @@ from .roof import level, sentinel
 from .run import MORE, Run, choose_cases
 
 QUICK = 14.0  # seconds of all rounds of --quick; as much again goes into arrays, settings and the head
+QUICK_ENDS = 45.0  # seconds after which --quick begins no more cases, on a machine that is slow or busy
 
 
 def _bar(total):
@@ -63,6 +64,8 @@ def plan(options, kept=None):
         cases, isas, threads, peers, options.backend or "native", seconds, done=parts.done(kept), until=until,
         more=1.0 if options.quick else MORE,
     )  # fmt: skip
+    if options.quick and options.minutes is None:
+        run.until = time.monotonic() + QUICK_ENDS
     return run, missing
 
 
