@@ -175,7 +175,8 @@ void add_terms(const Weights& s, int64_t n, int64_t z, int64_t y, int64_t begin,
                               last * SLICE < s.v.c ? last * SLICE : s.v.c,
                               to,
                               a[2].taps * SLICE,
-                              s.high};
+                              s.high,
+                              s.v.n * s.x.n >= int64_t(4) << 20};
                 if (unit && s.v.o == 1 && wide == ROW_TAPS && a[2].dilation == 1 && fits(row)) {
                     add_row(row);
                     continue;

@@ -41,6 +41,7 @@ void columns(const Row& r, const float* x, const float* dy, float* sums, int lan
     const auto load = [lanes](const float* p, int v)
                           __attribute__((always_inline)) { return TAIL ? load_n(p, lanes) : loadu(p + v * VL); };
     const ptrdiff_t down = r.down, column = r.column, along = r.along, sums_h = r.sums_h;
+    const bool ahead = r.ahead;
     Sums<H, S, V> s;
 #pragma GCC unroll 3
     for (int h = 0; h < H; ++h)
@@ -62,6 +63,11 @@ void columns(const Row& r, const float* x, const float* dy, float* sums, int lan
     if (q + S >= r.first) terms<0, S == 1 ? 2 : 3>(s, from + S * column, down, load);
     if (S == 2 && q + 3 >= r.first) terms<1, 2>(s, from + 3 * column, down, load);
     for (int64_t left = r.end - r.begin - 2; left > 0; --left) {
+        if (ahead)
+#pragma GCC unroll 4
+            for (int i = 0; i < S * S; ++i)
+                for (int v = 0; v < V; ++v)
+                    __builtin_prefetch(from + (2 * S + i % S) * column + (H + i / S) * down + v * VL, 0, 2);
         take(s, dy + 2 * along, load);
         terms<0, TAPS>(s, from + 2 * S * column, down, load);
         if (S == 2) terms<1, 2>(s, from + 5 * column, down, load);

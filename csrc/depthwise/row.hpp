@@ -22,6 +22,7 @@ struct Row {
     int64_t channel, channels;      // from the first channel of sums to the one after the last
     float* sums;                    // of the first tap, (slice, tap, SLICE)
     int64_t sums_h, slice;          // floats from row to row of taps, from slice to slice
+    bool ahead;                     // fetch the image's next rows: pays from main memory, costs 3 % from L3
 };
 
 // Whether there is a loop for r: at least 2 positions, with no column missing but under the first two and past the
