@@ -55,20 +55,22 @@ void pack_b(float* out, int64_t width, const float* b, ptrdiff_t b_k, ptrdiff_t 
 void pack_a(float* out, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, int64_t m, int64_t k) {
     int64_t i = 0;
     if (a_m == 1 && a_k != 1) {  // VL terms of all rows, then the next: their pages are visited once
-        const int64_t whole = m / VL * VL;
         int64_t q = 0;
         for (; q + VL <= k; q += VL)
-            for (i = 0; i < whole; i += VL) {
+            for (i = 0; i < m; i += VL) {
+                const int lanes = m - i < VL ? (int)(m - i) : VL;
                 vf r[VL];
 #pragma GCC unroll 16
-                for (int t = 0; t < VL; ++t) r[t] = loadu(a + i + (q + t) * a_k);
+                for (int t = 0; t < VL; ++t) r[t] = load_n(a + i + (q + t) * a_k, lanes);
                 transpose(r);
+                float* to = out + i * A_ROW + q;
 #pragma GCC unroll 16
-                for (int t = 0; t < VL; ++t) storeu(out + (i + t) * A_ROW + q, r[t]);
+                for (int t = 0; t < VL; ++t)
+                    if (t < lanes) storeu(to + t * A_ROW, r[t]);
             }
         for (; q < k; ++q)
-            for (i = 0; i < whole; ++i) out[i * A_ROW + q] = a[i + q * a_k];
-        i = whole;
+            for (i = 0; i < m; ++i) out[i * A_ROW + q] = a[i + q * a_k];
+        return;
     }
     for (; i < m; ++i) {
         const float* from = a + i * a_m;
