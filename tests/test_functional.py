@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 
 import numpy as np
 import pytest
@@ -420,6 +421,15 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         file.write(b"new")
         raise KeyError
     assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_missing_folder_is_named_with_the_path_the_user_gave(tmp_path):
+    model = qn.Sequential([qn.Input((2,)), Linear(3)])
+    path = str(tmp_path / "missing" / "folder" / "x.weights.safetensors")
+    with pytest.raises(FileNotFoundError) as caught:
+        model.save_weights(path)
+    assert caught.value.filename == path
+    assert str(caught.value) == f"[Errno 2] no folder {os.path.dirname(path)!r}; create it first: {path!r}"
 
 
 # --- configs

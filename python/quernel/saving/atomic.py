@@ -3,6 +3,7 @@ in between.
 """
 
 import contextlib
+import errno
 import os
 import tempfile
 
@@ -11,6 +12,9 @@ import tempfile
 def atomic_write(path):
     """A binary file to write to; at the end of the `with` block it takes the place of `path`, unless there was an
     error.
+
+    Raises:
+        FileNotFoundError: the folder of `path` is missing.
 
     Example:
         >>> import os, tempfile
@@ -23,6 +27,8 @@ def atomic_write(path):
     """
     path = os.fspath(path)
     folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, f"no folder {folder!r}; create it first", path)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=os.path.basename(path) + ".")
     try:
         with os.fdopen(handle, "wb") as file:
