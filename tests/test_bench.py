@@ -51,6 +51,7 @@ def _row(marks, kernel, peer=None, op="relu", family="activations", name="x"):
     row.case, row.isa, row.threads, row.family, row.ranks = _Case(op, name), "avx512", 1, family, 1
     row.flops, row.bytes, row.footprint, row.left_out, row.tried = 2e9, 1e9, 10, {}, {}
     row.marks, row.allowed = marks, [{"copy": 0.5, "near": 0.8}] * len(marks)
+    row.at_most = row.allowed
     row.samples = {"kernel": kernel, "call": [2 * t for t in kernel]}
     row.crowded = {name: [False] * len(marks) for name in ("kernel", "call", "torch")}
     row.settings, row.against = {}, {}
@@ -177,6 +178,14 @@ def test_rows_that_are_read_again_are_counted_once():
         probe = next(c for c in limits.contestants if c.name == name)
         assert limits.seconds(times)[name] == pytest.approx(limits.far / probe.work)
     assert far["sparse_categorical_crossentropy"] == 1.0 and far["batch_norm_train"] > 1.4  # two passes over the whole
+
+
+def test_squared_error_counts_each_array_once():
+    y, p, dy = np.zeros((6, 5), "float32"), np.zeros((6, 5), "float32"), np.zeros(6, "float32")
+    ours = Ours(Case("mean_squared_error", "x", (normal(6, 5), normal(6, 5)), {}), [y, p])
+    assert ours.estimate()["bytes"] == 4 * (30 + 30 + 6) == sum(ours.footprint())
+    ours = Ours(Case("mean_squared_error_dx", "x", (normal(6), normal(6, 5), normal(6, 5)), {}), [dy, y, p])
+    assert ours.estimate()["bytes"] == 4 * (6 + 30 + 30 + 30) == sum(ours.footprint())
 
 
 def _bench(tmp_path, *words):

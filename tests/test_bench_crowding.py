@@ -1,5 +1,6 @@
 """Crowded samples: waits are seen, samples are taken again, rounds that stay crowded do not count; other pools' CPUs."""
 
+import json
 import os
 import threading
 import time
@@ -125,6 +126,7 @@ def _row(marks, kernel, crowded, peer=None, peer_crowded=None):
     )
     row.flops, row.bytes, row.footprint, row.left_out, row.tried = 2e9, 1e9, 10, {}, {}
     row.marks, row.allowed, no = marks, [{"copy": 0.5}] * len(marks), [False] * len(marks)
+    row.at_most = row.allowed
     row.samples, row.crowded = {"kernel": kernel, "call": kernel}, {"kernel": crowded, "call": no}
     row.settings, row.against = {}, {}
     if peer:
@@ -170,6 +172,20 @@ def test_a_crowded_probe_gives_no_percentage_of_its_round():
     assert roof["percent"]["median"] == 50 and roof["percent"]["rounds"] == 3
 
 
+def test_a_probe_that_was_crowded_in_every_round_leaves_no_other_percentage():
+    row = _row([100] * 5, [1.0] * 5, [NO] * 5)
+    row.allowed, row.at_most = [{"read": 0.001}] * 5, [{"read": 0.001, "fma": 0.9}] * 5
+    made = results.finished(row, 100)
+    assert made["roof"] is None and json.loads(json.dumps(made))["roof"] is None
+    row.at_most = [{"read": 0.001, "fma": 0.0009}] * 5  # even crowded it is no limit: the other binds
+    roof = results.finished(row, 100)["roof"]
+    assert roof["by"] == "read" and roof["percent"]["median"] == pytest.approx(0.1)
+    row.allowed[:] = [{}] * 4 + [{"fma": 0.5}]  # the probe that binds was calm once
+    row.at_most = [{"read": 0.001, "fma": 0.9}] * 5
+    roof = results.finished(row, 100)["roof"]
+    assert roof["by"] == "fma" and roof["percent"]["median"] == 50 and roof["percent"]["rounds"] == 1
+
+
 class _Limits:
     seen = []
 
@@ -181,7 +197,7 @@ def _play(world, seconds, more=2.0, names=("kernel", "call", "copy")):
     run = Run([], ["a"], [1], {}, seconds=seconds, more=more)
     run.sentinels["a", 1] = Contestant("tile", lambda n: 1.0 * n, once=1.0, work=100.0)
     row = Row.__new__(Row)
-    row.isa, row.threads, row.marks, row.allowed, row.against = "a", 1, [], [], {}
+    row.isa, row.threads, row.marks, row.allowed, row.at_most, row.against = "a", 1, [], [], [], {}
     run.rounds(row, [_contestant(world, n) for n in names], _Limits(), world.watch(), clock=lambda: world.now)
     return row
 
@@ -191,7 +207,7 @@ def test_rounds_go_on_until_enough_have_counted():
     tries = 1 + len(crowding.PAUSES)
     row = _play(World([0.5] * 3 * tries), 1.0)  # the first round is crowded throughout
     assert len(row.marks) == 6 and row.crowded["kernel"] == [YES] + [NO] * 5
-    assert row.allowed[0] == {} and row.allowed[1] == {"copy": 1.0}
+    assert row.allowed[0] == {} and row.allowed[1] == row.at_most[0] == {"copy": 1.0}
     row = _play(World([0.5] * 3 * tries * 50), 1.0)
     assert len(row.marks) == 10 and all(row.crowded["kernel"])  # twice as many, then no more
     assert len(_play(World([0.5] * 3 * tries * 50), 1.0, more=1.0).marks) == 5

@@ -103,13 +103,35 @@ def test_too_few_rounds_are_marked():
     text = report.text(_run(rows))
     assert "3/7 ?" in text and "relu 1MB 0.50?" in text and "relu 1MB 50.0?" in text and "  1?" in text
     old = [{k: v for k, v in rows[0].items() if k not in ("enough", "crowded", "counted")}]  # a run kept before
-    assert "3/7 ?" in report.text(_run(old))
+    text = " ".join(report.text(_run(old)).split())
+    assert "3/7 ?" in text and "was not yet told" in text and "0 of 7 rounds were dropped" not in text
 
 
 def test_rows_without_peers_or_roof():
     text = report.text(_run([_row("relu", "1MB", "activations"), _row("copy", "1MB", "elementwise")]))
     assert "relu 1MB" in text and "jax: not installed" in text
     assert overview.cells(_line([_row("relu", "1MB", "activations")], "activations"))[2:] == ["-"] * 10
+
+
+def test_rows_whose_roof_is_not_known_are_shown_without_a_percentage(tmp_path):
+    bare = [
+        _row("elu", "1MB", "activations", torch=(1.0, 2.0)),
+        _row("gemm", "512x512x512NN", "gemm from 128", mkl=1.0),
+    ]
+    process.save(_run([*RELU, *GEMM, *bare]), tmp_path / "a.json")
+    run = json.loads((tmp_path / "a.json").read_text())
+    assert [r["roof"] for r in run["rows"]][-2:] == [None, None]
+    line = _line(run["rows"], "activations")
+    assert line["cases"] == 4 and line["roof"]["of"] == 3 and line["roof"]["least"] == 80.0
+    head, lines = report.case_lines(run)
+    assert [cells[head.index("% of roof")] for cells in lines] == ["95", "80", "90", "91", "97", "-", "-"]
+    words = next(line for line in report.text(run).splitlines() if line.strip().startswith("elu 1MB")).split()
+    assert words[7:9] == ["-", "L2"]  # behind its name, two times and its rate
+    assert "elu 1MB" not in report.short(run) and "elu 1MB" not in report.short(run, markdown=True)  # under no limit
+    done = _command(tmp_path, "--report", "a.json", "--html", "a.html", "--png", "a.png")
+    assert done.returncode == 0, done.stderr
+    assert "<td>elu 1MB</td>" in (tmp_path / "a.html").read_text()
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 def _long():

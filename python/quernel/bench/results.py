@@ -85,7 +85,7 @@ def finished(row, quiet):
         "peers": {},
         "left_out": row.left_out,
     }
-    result["roof"] = _roof([row.allowed[i] for i in keep], kernel)
+    result["roof"] = _roof([row.allowed[i] for i in keep], [row.at_most[i] for i in keep], kernel)
     for name, against in row.against.items():
         if name not in row.samples:
             continue
@@ -115,13 +115,23 @@ def _shapes(case):
     return [shape(s) for s in case.inputs]
 
 
-def _roof(rounds, kernel):
-    """Which limit binds, by the medians of the rounds; percent is its time over ours."""
+def _medians(rounds):
     whats = dict.fromkeys(what for r in rounds for what in r)
-    limits = {what: float(np.median([r[what] for r in rounds if what in r])) for what in whats}
-    if not limits:  # bound by bytes and already in L1: there is nothing nearer to compare it with
+    return {what: float(np.median([r[what] for r in rounds if what in r])) for what in whats}
+
+
+def _roof(rounds, at_most, kernel):
+    """Which limit binds, by the medians of the rounds; percent is its time over ours.
+
+    None where that is not known: what is bound by bytes and already in L1 has nothing nearer to compare it with; and a probe that
+    was crowded in every round may be the one that binds. It is not, where even its crowded time, too long, is below another's.
+    """
+    limits = _medians(rounds)
+    if not limits:
         return None
     by = max(limits, key=limits.get)
+    if any(seconds > limits[by] for what, seconds in _medians(at_most).items() if what not in limits):
+        return None
     percent = spread(100 * r[by] / t for r, t in zip(rounds, kernel) if by in r)
     return {"by": by, "seconds": limits[by], "limits": limits, "percent": percent}
 

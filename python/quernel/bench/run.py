@@ -22,6 +22,7 @@ class Row:
         self.family = families.family(case)
         self.settings, self.against, self.tried, self.left_out = {}, {}, {}, {}
         self.samples, self.marks, self.allowed = {}, [], []
+        self.at_most = []  # as `allowed`, with the crowded probes, whose limits are too long
         self.crowded = {}  # {contestant: [whether its sample of a round was]}
         self.flops = self.bytes = self.footprint = 0
         self.ranks = 1
@@ -160,6 +161,7 @@ class Run:
             before = after
             calm = {name: t for name, t in times.items() if not crowded[name]}
             row.allowed.append(limits.seconds(calm))
+            row.at_most.append(limits.seconds(times))
             for name, samples in row.samples.items():
                 samples.append(times.get(name))
                 row.crowded[name].append(crowded.get(name, False))
