@@ -71,6 +71,17 @@ def test_bad_index_is_raised_by_any_rank(sharing):
                 qn.kernels.scatter_add(indices, np.zeros((100, 2), F), shape=(10, 2))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bool"])
+def test_indices_that_are_no_integers_are_named(dtype):
+    """Also where x is of another float dtype, which is not what is wrong."""
+    message = f"indices: expected integers, received dtype {dtype}; cast to int32"
+    x, indices = np.zeros((2, 3), F), np.zeros(2, dtype)
+    for call in (lambda: qn.ops.gather(x, indices), lambda: qn.ops.take(x, indices, axis=1),
+                 lambda: qn.ops.scatter_add(indices, x, shape=(2, 3))):  # fmt: skip
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
 def test_scatter_add_keeps_the_order_of_indices(engine):
     """1e8 + 1 + ... loses the ones in float32: the sum tells the order of the additions."""
     updates = np.array([1, 1e8, 1, -1e8, 1, 1], F)

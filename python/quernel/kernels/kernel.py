@@ -178,7 +178,9 @@ class Kernel:
     def specs(self, inputs, attrs):
         """The output Specs for inputs that have `.shape` (None allowed) and `.dtype`; raises on a bad call."""
         floats = set()
-        for value in inputs:
+        for name, value in zip(self.inputs, inputs):
+            if name == "indices":
+                continue  # which the shape rule wants to be integers
             for v in value if isinstance(value, list) else (value,):
                 if v is not None and is_float(np.dtype(v.dtype)):
                     floats.add(np.dtype(v.dtype).name)
