@@ -135,7 +135,7 @@ def test_the_sentinel_is_warm_before_it_counts():
     [(2.0, [1, 1, 1, 1, 3]), (5.0, [1, 1, 1, 1, 1]), (9.9, [1] * 5), (10.1, [1, 1, 1]), (101.0, [1, 1])],
 )
 def test_calls_below_10_ms_are_warmed_up(milliseconds, seen):
-    """Calibration: one call and one more, two below 10 ms. A sample: there one that brings in the arrays, then those that count."""
+    """Calibration: one call and one more, two below 10 ms. A sample: one that brings in the arrays, there; those that count."""
     ran = []
     one = contestants.Contestant("one", lambda n: ran.append(n) or 1e-3 * milliseconds * n).calibrate(6e-3)
     assert one.sample() == pytest.approx(1e-3 * milliseconds) and ran == seen

@@ -107,10 +107,8 @@ def noise(run):
     rounds, noisy, crowded = (sum(r.get(what, 0) for r in rows) for what in ("rounds", "noisy", "crowded"))
     text = f"{noisy} of {rounds} rounds ran while the sentinel was below 85 % of its quiet rate and were dropped; "
     if any("crowded" in r for r in rows):
-        text += (
-            f"{crowded} of {rounds} rounds were dropped because our threads waited for a CPU over 10 % of a sample, "
-        )
-        text += "which was taken three times."
+        text += f"{crowded} of {rounds} rounds were dropped because our threads waited for a CPU "
+        text += "over 10 % of a sample, which was taken three times."
     else:
         text += "whether our threads waited for a CPU was not yet told."
     samples = sum(p.get("crowded", 0) for r in rows for p in r["peers"].values())
