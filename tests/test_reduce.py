@@ -146,11 +146,33 @@ def test_integer_sums_wrap():
             assert k.sum(x) == np.int32(3 * 2**30 - 2**32)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["sum", "mean", "max", "min", "any", "all", "argmax", "logsumexp", "softmax", "log_softmax", "flip", "squeeze"],
+)
+@pytest.mark.parametrize("axis", [True, False, np.True_])
+def test_a_bool_is_no_axis(name, axis):
+    """Nor after a call with the integer that equals it, which is kept in caches."""
+    op, x = getattr(qn.ops, name), np.zeros((1, 1), "bool" if name in ("any", "all") else "float32")
+    for _ in range(2):
+        op(x, axis=int(axis))
+        with pytest.raises(TypeError, match=f"axis: expected an integer.*, received {axis!r}"):
+            op(x, axis=axis)
+
+
+def test_a_bool_is_no_axis_of_a_sequence():
+    x = np.zeros((2, 3), "float32")
+    for call in (lambda: qn.ops.sum(x, axis=(0, True)), lambda: qn.ops.moveaxis(x, True, 0),
+                 lambda: qn.ops.split(x, 3, axis=True), lambda: qn.ops.swapaxes(x, 0, True)):  # fmt: skip
+        with pytest.raises(TypeError, match=r": (axis|source|axis2): expected an integer, received True"):
+            call()
+
+
 def test_errors():
     x = np.zeros((2, 3), "float32")
     with pytest.raises(ValueError, match=r"sum: axis: expected a value in \[-2, 2\), received 2"):
         k.sum(x, axis=2)
-    with pytest.raises(ValueError, match="max: axis: expected different axes"):
+    with pytest.raises(ValueError, match="max: axis: expected distinct axes"):
         k.max(x, axis=(0, -2))
     with pytest.raises(TypeError, match="mean: axis: expected an integer, received 1.5"):
         k.mean(x, axis=1.5)

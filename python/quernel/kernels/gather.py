@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from .axes import canonical_axis
 from .kernel import Decline, jit, kernel, spec
-from .views import canonical_axis
 
 
 def _check_indices(indices, name):
@@ -30,13 +30,13 @@ def _gather_shape(x, indices, axis):
     _check_indices(indices, "gather: indices")
     if len(x.shape) == 0:
         raise ValueError("gather: x: expected at least one axis, received a scalar")
-    return spec(_gathered(tuple(x.shape), indices, canonical_axis(axis, len(x.shape), "gather")), x.dtype)
+    return spec(_gathered(tuple(x.shape), indices, canonical_axis("gather: axis", axis, len(x.shape))), x.dtype)
 
 
 def _gather_native(x, indices, axis):
     if x.ndim - 1 + indices.ndim > 8:
         raise Decline(f"the result has {x.ndim - 1 + indices.ndim} dimensions; native kernels take at most 8")
-    return (canonical_axis(axis, x.ndim, "gather"),), ()
+    return (canonical_axis("gather: axis", axis, x.ndim),), ()
 
 
 @jit
@@ -66,7 +66,7 @@ def _flat_indices(indices):
 
 
 def _gather_numba(outs, x, indices, axis):
-    axis = canonical_axis(axis, x.ndim, "gather")
+    axis = canonical_axis("gather: axis", axis, x.ndim)
     (y,) = outs
     y = y.reshape(math.prod(x.shape[:axis]), indices.size, math.prod(x.shape[axis + 1 :]))
     if y.size and not _gather_loop(y, _three(x, axis, 1), _flat_indices(indices)):
@@ -94,7 +94,7 @@ def gather(x, indices, *, axis=0):
         >>> qn.kernels.gather(np.array([10, 20, 30]), np.array([2, -3]))
         array([30, 10])
     """
-    axis = canonical_axis(axis, x.ndim, "gather")
+    axis = canonical_axis("gather: axis", axis, x.ndim)
     if math.prod(_gathered(x.shape, indices, axis)):
         _inside(indices, x.shape[axis], "gather")
         return np.take(x, indices, axis=axis)
@@ -107,7 +107,7 @@ def _scatter_add_shape(indices, updates, shape, axis):
         raise TypeError("scatter_add: updates: expected numbers, received dtype bool; cast to int32")
     if not isinstance(shape, tuple) or len(shape) == 0:
         raise ValueError(f"scatter_add: shape: expected a tuple of at least one size, received {shape!r}")
-    axis = canonical_axis(axis, len(shape), "scatter_add")
+    axis = canonical_axis("scatter_add: axis", axis, len(shape))
     expected = _gathered(shape, indices, axis)
     if tuple(updates.shape) != expected:
         raise ValueError(f"scatter_add: updates: expected shape {expected}, received {tuple(updates.shape)}")
@@ -117,7 +117,7 @@ def _scatter_add_shape(indices, updates, shape, axis):
 def _scatter_add_native(indices, updates, shape, axis):
     if len(shape) > 8:
         raise Decline(f"the result has {len(shape)} dimensions; native kernels take at most 8")
-    return (canonical_axis(axis, len(shape), "scatter_add"),), ()
+    return (canonical_axis("scatter_add: axis", axis, len(shape)),), ()
 
 
 @jit
@@ -137,7 +137,7 @@ def _scatter_add_loop(y, indices, updates):
 
 
 def _scatter_add_numba(outs, indices, updates, shape, axis):
-    axis = canonical_axis(axis, len(shape), "scatter_add")
+    axis = canonical_axis("scatter_add: axis", axis, len(shape))
     (y,) = outs
     y = y.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
     if updates.size == 0:
@@ -168,7 +168,7 @@ def scatter_add(indices, updates, *, shape, axis=0):
         >>> qn.kernels.scatter_add(np.array([2, 0, 2]), np.array([1.0, 2.0, 3.0], "float32"), shape=(3,))
         array([2., 0., 4.], dtype=float32)
     """
-    axis = canonical_axis(axis, len(shape), "scatter_add")
+    axis = canonical_axis("scatter_add: axis", axis, len(shape))
     y = np.zeros(shape, updates.dtype)
     if updates.size:
         _inside(indices, shape[axis], "scatter_add")

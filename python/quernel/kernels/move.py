@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from .axes import canonical_axis
 from .kernel import Decline, jit, kernel, spec
-from .views import canonical_axis
 
 
 def _concat_shape(xs, axis):
@@ -15,7 +15,7 @@ def _concat_shape(xs, axis):
     rank = len(first.shape)
     if rank == 0:
         raise ValueError("concat: xs: expected arrays with at least one axis, received scalars; use stack")
-    axis = canonical_axis(axis, rank, "concat")
+    axis = canonical_axis("concat: axis", axis, rank)
     shape = list(first.shape)
     for i, x in enumerate(xs[1:], 1):
         if np.dtype(x.dtype) != np.dtype(first.dtype):
@@ -40,7 +40,7 @@ def _concat_shape(xs, axis):
 
 
 def _concat_native(xs, axis):
-    return (canonical_axis(axis, xs[0].ndim, "concat"),), ()
+    return (canonical_axis("concat: axis", axis, xs[0].ndim),), ()
 
 
 @jit
@@ -52,7 +52,7 @@ def _put_columns(y, x, start):
 
 def _concat_numba(outs, xs, axis):
     (y,) = outs
-    axis = canonical_axis(axis, y.ndim, "concat")
+    axis = canonical_axis("concat: axis", axis, y.ndim)
     outer = math.prod(y.shape[:axis])
     if y.size == 0:
         return

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .axes import folded_shape, kept_shape, mask_of, normalize_axes, rows_of
+from .axes import folded_axes, folded_shape, kept_shape, mask_of, rows_of
 from .kernel import Decline, is_float, jit, kernel, spec
 
 LANES, CHUNK = 64, 4096  # the order of csrc/fold/fold.hpp
@@ -33,7 +33,7 @@ def _mean_shape(x, axis, keepdims):
 def _extreme_shape(name):
     def shape(x, axis, keepdims):
         result = folded_shape(name, x.shape, axis, keepdims)
-        axes = normalize_axes(name, axis, len(x.shape))
+        axes = folded_axes(name, axis, len(x.shape))
         if any(x.shape[a] == 0 for a in axes) and 0 not in result:
             raise ValueError(
                 f"{name}: expected at least one element along axis {axis}, received shape {tuple(x.shape)}"
@@ -143,7 +143,7 @@ def _numba_extreme(loop):
 def _numba_max_dx(outs, dy, x, y, axis, keepdims):
     if not x.size:
         return
-    axes = normalize_axes("max_dx", axis, x.ndim)
+    axes = folded_axes("max_dx", axis, x.ndim)
     order = [d for d in range(x.ndim) if d not in axes] + list(axes)
     rows = rows_of(x, axis)
     dx = np.empty_like(rows)
@@ -196,7 +196,7 @@ def mean(x, *, axis=None, keepdims=False):
     """
     total = np.sum(x, axis=axis, keepdims=True, dtype=_float_of(x.dtype))
     n = 1
-    for a in normalize_axes("mean", axis, x.ndim):
+    for a in folded_axes("mean", axis, x.ndim):
         n *= x.shape[a]
     return (total / total.dtype.type(n)).reshape(kept_shape(x.shape, axis, keepdims))
 
@@ -290,7 +290,7 @@ def max_dx(dy, x, y, *, axis=None, keepdims=False):
         >>> qn.kernels.max_dx(np.float32(1), x, np.float32(7))
         array([0., 1., 0.], dtype=float32)
     """
-    axes = normalize_axes("max_dx", axis, x.ndim)
+    axes = folded_axes("max_dx", axis, x.ndim)
     full = kept_shape(x.shape, axis, True)
     hit = (x == y.reshape(full)) | (x != x)
     order = [d for d in range(x.ndim) if d not in axes] + list(axes)

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from .axes import normalize_axis
+from .axes import canonical_axis
 from .kernel import is_float, jit, kernel, spec
 
 
 def _check(name, x, axis):
     if not is_float(np.dtype(x.dtype)):
         raise TypeError(f"{name}: x: expected a float dtype, received {np.dtype(x.dtype)}; cast it first")
-    normalize_axis(name, axis, len(x.shape))
+    canonical_axis(f"{name}: axis", axis, len(x.shape))
 
 
 def _shape(name):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from .axes import canonical_axes
 from .kernel import kernel, spec
 
 
@@ -13,22 +14,6 @@ def _int_tuple(value, name):
     if not all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values):
         raise TypeError(f"{name}: expected an integer or a tuple of integers, received {value!r}")
     return tuple(int(v) for v in values)
-
-
-def canonical_axis(axis, rank, name):
-    """`axis` counted from the front; ValueError outside of [-rank, rank)."""
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-        raise TypeError(f"{name}: axis: expected an integer, received {axis!r}")
-    if not -rank <= axis < rank:
-        raise ValueError(f"{name}: axis: expected a value in [{-rank}, {rank - 1}], received {axis}")
-    return int(axis) % rank
-
-
-def _canonical_axes(axis, rank, name):
-    axes = tuple(canonical_axis(a, rank, name) for a in _int_tuple(axis, f"{name}: axis"))
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"{name}: axis: expected distinct axes, received {axis}")
-    return axes
 
 
 def _reshape_shape(x, newshape):
@@ -79,7 +64,7 @@ def reshape(x, *, newshape):
 def _permutation(rank, axes):
     if axes is None:
         return tuple(range(rank))[::-1]
-    result = _canonical_axes(axes, rank, "transpose")
+    result = canonical_axes("transpose: axes", axes, rank)
     if len(result) != rank:
         raise ValueError(f"transpose: axes: expected a permutation of {rank} axes, received {axes}")
     return result
@@ -113,7 +98,7 @@ def transpose(x, *, axes=None):
 
 def _expand_dims_axes(x, axis):
     values = _int_tuple(axis, "expand_dims: axis")
-    return _canonical_axes(values, len(x.shape) + len(values), "expand_dims")
+    return canonical_axes("expand_dims: axis", values, len(x.shape) + len(values))
 
 
 def _expand_dims_shape(x, axis):
@@ -147,7 +132,7 @@ def expand_dims(x, *, axis):
 def _squeeze_axes(x, axis):
     if axis is None:
         return tuple(d for d, n in enumerate(x.shape) if n == 1)
-    axes = _canonical_axes(axis, len(x.shape), "squeeze")
+    axes = canonical_axes("squeeze: axis", axis, len(x.shape))
     for d in axes:
         if x.shape[d] not in (1, None):
             raise ValueError(f"squeeze: axis: expected axes of size 1, received axis {d} of shape {tuple(x.shape)}")

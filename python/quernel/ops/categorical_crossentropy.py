@@ -2,7 +2,7 @@
 
 from .. import kernels, ops
 from ..autograd import gradient
-from ..kernels.axes import normalize_axis
+from ..kernels.axes import canonical_axis
 from ..kernels.loss import HIGH, LOW
 from .apply import apply, op
 from .loss import floats
@@ -30,7 +30,7 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
     target, output = floats(target, output)
     if (
         len(output.shape) > 0
-        and normalize_axis("categorical_crossentropy", axis, len(output.shape)) != len(output.shape) - 1
+        and canonical_axis("categorical_crossentropy: axis", axis, len(output.shape)) != len(output.shape) - 1
     ):
         target, output = ops.moveaxis(target, axis, -1), ops.moveaxis(output, axis, -1)
     return apply(kernels.categorical_crossentropy, (target, output), {"from_logits": from_logits})

@@ -2,7 +2,7 @@
 
 from .. import kernels, ops
 from ..autograd import gradient
-from ..kernels.axes import kept_shape, normalize_axes
+from ..kernels.axes import folded_axes, kept_shape
 from .apply import apply, op, operand
 
 max_dx = op(kernels.max_dx)
@@ -155,7 +155,7 @@ def logsumexp(x, axis=None, keepdims=False):
     y = ops.add(ops.log(total), m)
     if keepdims:
         return y
-    axes = normalize_axes("logsumexp", axis, len(x.shape))
+    axes = folded_axes("logsumexp", axis, len(x.shape))
     return ops.squeeze(y, axes) if axes else y
 
 
@@ -174,7 +174,7 @@ def _(node, dy):
 @gradient(kernels.mean)
 def _(node, dy):
     n = 1
-    for axis in normalize_axes("mean", node.attrs["axis"], len(node.inputs[0].shape)):
+    for axis in folded_axes("mean", node.attrs["axis"], len(node.inputs[0].shape)):
         n *= node.inputs[0].shape[axis]
     return (_spread(ops.divide(dy, n), node),)
 

@@ -5,8 +5,9 @@ import operator
 
 from .. import kernels, ops
 from ..autograd import gradient
+from ..kernels.axes import canonical_axes
 from .apply import op, operand
-from .views import canonical_axes, expand_dims, squeeze
+from .views import expand_dims, squeeze
 
 slice = op(kernels.slice)
 slice_dx = op(kernels.slice_dx)
@@ -32,7 +33,7 @@ def flip(x, axis=None):
     """
     x = operand(x)
     rank = len(x.shape)
-    axes = range(rank) if axis is None else canonical_axes(axis, rank, "flip: axis")
+    axes = range(rank) if axis is None else canonical_axes("flip: axis", axis, rank)
     whole = (None,) * rank
     return slice(x, start=whole, stop=whole, step=tuple(-1 if d in axes else 1 for d in range(rank)))
 
@@ -63,7 +64,7 @@ def split(x, indices_or_sections, axis=0):
         [(1,), (2,)]
     """
     x = operand(x)
-    (axis,) = canonical_axes(axis, len(x.shape), "split: axis")
+    (axis,) = canonical_axes("split: axis", axis, len(x.shape))
     n = x.shape[axis]
     if isinstance(indices_or_sections, (list, tuple)):
         edges = [operator.index(i) for i in indices_or_sections]
@@ -84,7 +85,7 @@ def unstack(x, num=None, axis=0):
         [(2,), (2,)]
     """
     x = operand(x)
-    (axis,) = canonical_axes(axis, len(x.shape), "unstack: axis")
+    (axis,) = canonical_axes("unstack: axis", axis, len(x.shape))
     n = x.shape[axis] if num is None else num
     if n is None:
         raise ValueError(f"unstack: expected an axis of known size, received shape {tuple(x.shape)}; pass num")

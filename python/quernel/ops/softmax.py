@@ -4,7 +4,7 @@ import math
 
 from .. import kernels, ops
 from ..autograd import gradient
-from ..kernels.axes import normalize_axes
+from ..kernels.axes import folded_axes
 from .apply import apply, op, operand
 
 softmax_dx = op(kernels.softmax_dx)
@@ -17,7 +17,7 @@ def _along(kernel, x, axis):
         return apply(kernel, (x,), {"axis": axis})
     x = operand(x)
     rank = len(x.shape)
-    axes = normalize_axes(kernel.name, axis, rank)
+    axes = folded_axes(kernel.name, axis, rank)
     order = [d for d in range(rank) if d not in axes] + list(axes)
     moved = ops.transpose(x, order)
     sizes = tuple(-1 if n is None else n for n in moved.shape)

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import kernels, ops
 from ..autograd import gradient
-from ..kernels.axes import normalize_axis
+from ..kernels.axes import canonical_axis
 from ..kernels.kernel import is_float
 from .apply import apply, op, operand
 
@@ -36,7 +36,7 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
         target = ops.cast(target, "int32")
     if rank and len(target.shape) == rank and target.shape[-1] == 1:
         target = ops.squeeze(target, -1)
-    if rank and normalize_axis("sparse_categorical_crossentropy", axis, rank) != rank - 1:
+    if rank and canonical_axis("sparse_categorical_crossentropy: axis", axis, rank) != rank - 1:
         output = ops.moveaxis(output, axis, -1)
     return apply(kernels.sparse_categorical_crossentropy, (target, output), {"from_logits": from_logits})
 

@@ -1,9 +1,8 @@
 """Shapes: reshape, transpose, expand_dims, squeeze, broadcast_to; views of the same memory wherever strides allow."""
 
-import operator
-
 from .. import kernels, ops
 from ..autograd import gradient, no_gradient
+from ..kernels.axes import canonical_axes
 from .apply import apply, operand
 
 
@@ -71,8 +70,8 @@ def moveaxis(x, source, destination):
     """
     x = operand(x)
     rank = len(x.shape)
-    sources = canonical_axes(source, rank, "moveaxis: source")
-    targets = canonical_axes(destination, rank, "moveaxis: destination")
+    sources = canonical_axes("moveaxis: source", source, rank)
+    targets = canonical_axes("moveaxis: destination", destination, rank)
     if len(sources) != len(targets):
         raise ValueError(f"moveaxis: expected as many destinations as sources, received {source} and {destination}")
     order = [a for a in range(rank) if a not in sources]
@@ -91,24 +90,12 @@ def swapaxes(x, axis1, axis2):
     """
     x = operand(x)
     (a,), (b,) = (
-        canonical_axes(axis1, len(x.shape), "swapaxes: axis1"),
-        canonical_axes(axis2, len(x.shape), "swapaxes: axis2"),
+        canonical_axes("swapaxes: axis1", axis1, len(x.shape)),
+        canonical_axes("swapaxes: axis2", axis2, len(x.shape)),
     )
     order = list(range(len(x.shape)))
     order[a], order[b] = b, a
     return transpose(x, tuple(order))
-
-
-def canonical_axes(axis, rank, name):
-    """Distinct axes counted from the front, for an integer or a sequence."""
-    values = list(axis) if isinstance(axis, (list, tuple)) else [axis]
-    for a in values:
-        if not -rank <= operator.index(a) < rank:
-            raise ValueError(f"{name}: expected values in [{-rank}, {rank - 1}], received {axis}")
-    result = [operator.index(a) % rank for a in values]
-    if len(set(result)) != len(result):
-        raise ValueError(f"{name}: expected distinct axes, received {axis}")
-    return result
 
 
 def expand_dims(x, axis):
