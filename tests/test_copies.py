@@ -72,6 +72,47 @@ def test_a_fitted_model_goes_on_in_its_twin(make, twin_of):
         assert [layer.name for layer in twin.layers] == [layer.name for layer in model.layers]
 
 
+def relu(x):
+    """Unregistered, and no relu: a copy may not take the library's instead."""
+    return x * 3.0
+
+
+def ones(shape, dtype=None):
+    return qn.ops.ones(shape, dtype)
+
+
+FUNCTIONS = {"activation": (relu, lambda x: x * 3.0), "kernel_initializer": (ones, lambda shape, dtype=None: ones(shape)),
+             "kernel_regularizer": (relu, lambda w: qn.ops.sum(w)), "kernel_constraint": (relu, lambda w: w * 0.5)}  # fmt: skip
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["function", "lambda"])
+@pytest.mark.parametrize("argument", FUNCTIONS)
+def test_a_deepcopy_keeps_functions_that_are_not_registered(argument, which):
+    function = FUNCTIONS[argument][which]
+    layer = layers.Dense(2, **{argument: function})
+    y = layer(X)
+    twin = copy.deepcopy(layer)
+    assert getattr(twin, argument) is function
+    assert twin.kernel is not layer.kernel
+    np.testing.assert_array_equal(twin(X), y)
+    assert getattr(copy.deepcopy(twin), argument) is function
+    if which:  # but a config, which may be written to a file, has no name for it
+        with pytest.raises(ValueError, match="expected a named function"):
+            twin.get_config()
+
+
+def test_a_deepcopy_of_layers_within_layers_keeps_their_functions():
+    inner, outer = (lambda x: x * 2.0), (lambda x: x + 1.0)
+    x = qn.Input((3, 4))
+    h = layers.TimeDistributed(layers.Dense(2, inner))(x)
+    h = layers.Bidirectional(layers.GRU(2, activation=inner, return_sequences=True))(h)
+    model = qn.Model(x, layers.Activation(outer)(qn.Sequential([layers.Dense(2, outer)])(h)))
+    twin = copy.deepcopy(model)
+    x = RNG.standard_normal((2, 3, 4)).astype("float32")
+    np.testing.assert_array_equal(twin(x), model(x))
+    assert twin.layers[-1].activation is outer
+
+
 def test_a_long_chain_is_pickled():
     x = y = qn.Input((2,))
     for _ in range(300):

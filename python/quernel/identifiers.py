@@ -3,7 +3,7 @@
 import inspect
 
 from .naming import to_snake_case
-from .saving.registry import get_registered_name, get_registered_object, serialize_object
+from .saving.registry import get_registered_name, get_registered_object, kept_name, serialize_object
 
 
 class Family:
@@ -51,7 +51,10 @@ class Family:
             return None
         if hasattr(value, "get_config"):
             return serialize_object(value)
-        if getattr(value, "__name__", "<lambda>") == "<lambda>":
+        name = getattr(value, "__name__", "<lambda>")
+        if self.names.get(name) is not value and (kept := kept_name(value)):
+            return kept
+        if name == "<lambda>":
             raise ValueError(f"{self.kind}: expected a named function or an object with get_config, received {value!r}")
         return get_registered_name(value)
 

@@ -169,11 +169,12 @@ class Bidirectional(Layer):
 
 def _twin(layer, prefix, **changes):
     """A layer of the same configuration with weights of its own, whose name begins with the prefix."""
-    from ..saving.registry import deserialize_object, serialize_object
+    from ..saving.registry import deserialize_object, functions_as_they_are, serialize_object
 
-    described = serialize_object(layer)
-    described["config"] = {**described["config"], **changes, "name": prefix + layer.name.removeprefix(prefix)}
-    return deserialize_object(described)
+    with functions_as_they_are():
+        described = serialize_object(layer)
+        described["config"] = {**described["config"], **changes, "name": prefix + layer.name.removeprefix(prefix)}
+        return deserialize_object(described)
 
 
 def _check_pair(forward, backward):

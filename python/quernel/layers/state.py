@@ -164,10 +164,10 @@ class State(Operation):
 
     def __deepcopy__(self, memo):
         """An equal layer with variables of its own: from the config, the shapes it was built with, and the weights."""
-        from ..saving.registry import custom_object_scope
+        from ..saving.registry import custom_object_scope, functions_as_they_are
 
         own = {type(layer).__name__: type(layer) for layer in self._flatten_layers()}  # registered or not
-        with custom_object_scope(own):
+        with custom_object_scope(own), functions_as_they_are():
             twin = memo[id(self)] = type(self).from_config(self.get_config())
         if self.built and not twin.built:
             twin.build_from_config(self.get_build_config())

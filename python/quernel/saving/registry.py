@@ -9,6 +9,7 @@ _registered = {}  # "package>name" -> class
 _names = {}  # class -> "package>name"
 _everywhere = {}  # name -> class
 _scopes = contextvars.ContextVar("quernel_custom_objects", default=())  # such dicts of this thread, innermost last
+_kept = contextvars.ContextVar("quernel_kept", default=None)  # {name: function} of the copy being made, or None
 # Where the classes of this package are found, and nowhere else.
 _NAMESPACES = (
     "layers",
@@ -75,6 +76,28 @@ def custom_object_scope(custom_objects):
 
 
 CustomObjectScope = custom_object_scope
+
+
+@contextlib.contextmanager
+def functions_as_they_are():
+    """Within the `with` block, for copies in memory, configs name functions that have no name of their own, too."""
+    kept = {}
+    scopes, mine = _scopes.set((*_scopes.get(), kept)), _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(mine)
+        _scopes.reset(scopes)
+
+
+def kept_name(function):
+    """A name that configs find this very function by in `functions_as_they_are`; None outside of it."""
+    kept = _kept.get()
+    if kept is None:
+        return None
+    name = f"kept>{id(function)}"  # no id is another's: the dict holds on to the function
+    kept[name] = function
+    return name
 
 
 def get_custom_objects():
