@@ -221,6 +221,14 @@ def test_average_pool_dx_rounds_as_a_division_does(engine):
     assert np.array_equal(dx[:, 1, 2], dy[:, 0, 0] / np.float32(9))
 
 
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_the_gradient_of_a_global_mean_keeps_the_sign_of_zeros(engine):
+    """Each element is a share of dy, not a sum that begins with +0."""
+    with engine:
+        dx = k.global_average_pool_dx(np.full((2, 3), -0.0, "float32"), input_shape=(2, 4, 5, 3))
+    assert_same_bits(dx, np.full((2, 4, 5, 3), -0.0, "float32"))
+
+
 def test_integers_and_bools_have_maxima():
     x = np.array([3, 1, 2, 5], "int32").reshape(1, 4, 1)
     y = k.max_pool(x, pool_size=2)

@@ -110,8 +110,8 @@ def average_pool(y, x, g):
 
 
 @jit
-def _average_pool_dx(dx, dy, g):
-    dx[:] = 0
+def _average_pool_dx(dx, dy, g, start):
+    dx[:] = start
     share = np.empty(dy.shape[4], dy.dtype)
     for n, od, oh, ow in np.ndindex(dy.shape[:4]):
         d0 = max(0, od * g[0, 3] - g[0, 4])
@@ -131,6 +131,6 @@ def _average_pool_dx(dx, dy, g):
                         to[c] += share[c]
 
 
-def average_pool_dx(dx, dy, g):
-    """Fills dx; windows add in ascending order."""
-    _average_pool_dx(_five(dx), _five(dy), g)
+def average_pool_dx(dx, dy, g, start=0.0):
+    """Fills dx; windows add in ascending order to `start`, which is -0.0 where a single share keeps its sign."""
+    _average_pool_dx(_five(dx), _five(dy), g, start)
