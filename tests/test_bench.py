@@ -203,7 +203,8 @@ def test_a_small_run_and_its_files(tmp_path):
         assert word in done.stdout, word
     run = json.loads((tmp_path / "a.json").read_text())
     assert {r["op"] for r in run["rows"]} == {"relu_dx", "sgd_update"} and {r["threads"] for r in run["rows"]} == {1, 2}
-    assert all(r["roof"]["percent"]["median"] > 0 for r in run["rows"])
+    # Beside other tests a probe may have waited for a CPU in every round: then there is no percentage.
+    assert all(r["roof"] is None or r["roof"]["percent"]["median"] > 0 for r in run["rows"])
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "a.html").read_text()
     assert "<table>" in page and "data:image/png;base64," in page and "://" not in page
