@@ -236,11 +236,12 @@ bool by_columns_small(const Product& p, int ranks) {
 // Columns where there are more of them, or where B is large: a rank's half of it, packed, stays in L2, while A is read
 // in place (1024^3 on two ranks: 296 -> 307 GFLOP/s, transposed B 291 -> 307; 256^3 loses 5 %). Also of squares whose B
 // is transposed: by rows, every rank would turn all of it (two ranks, 64 x 64 x 576: 210 -> 263 GFLOP/s, 128^3: 248 ->
-// 271).
+// 271), unless ranks then write the same cache lines of C for little work (64^3, C 4 bytes off a line: 164 -> 93).
 bool by_columns(const Product& p, int ranks) {
     if (p.m < p.n && p.m >= 8 * ranks && p.k * p.n < 256 * 1024) return by_columns_small(p, ranks);
     const bool large = p.k * p.n >= 256 * 1024 && p.n >= 8 * VL * ranks && p.m < 2 * p.n;
-    return p.m < p.n || (p.m == p.n && p.b_n != 1) || (large && !packs_a(p));
+    const bool apart = ((uintptr_t)p.c % 64 == 0 && p.c_m % VL == 0) || p.k >= CHAIN;
+    return p.m < p.n || (p.m == p.n && p.b_n != 1 && apart) || (large && !packs_a(p));
 }
 
 }  // namespace
