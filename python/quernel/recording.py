@@ -1,16 +1,20 @@
-"""Who records this context's kernel calls, and which settings a recording depends on: the hooks that kernels, Tensors,
+"""Who records this thread's kernel calls, and which settings a recording depends on: the hooks that kernels, Tensors,
 Variables and layers look at. The recorder itself is in plan/recorder.py.
 """
 
 import contextlib
-import contextvars
 import threading
 import weakref
 
-_current = contextvars.ContextVar("quernel_recorder", default=None)
+
+class _Local(threading.local):
+    recorder = None  # a context variable would follow the context into other threads: asyncio.to_thread copies it
+
+
+_local = _Local()
 _lock = threading.Lock()
 count = 0  # recorders at work in the process; while it is 0 no hook asks further
-STEPS = set()  # `step` of each of them
+STEPS = set()  # the Step of each of them
 writes = 0  # attribute writes to Versioned objects; a plan that saw this number asks nobody else
 ELSEWHERE = (
     weakref.WeakValueDictionary()
@@ -30,23 +34,43 @@ def variables():
     return [variable for variable in alive if variable is not None]
 
 
+class Step:
+    """A running step that is being recorded.
+
+    Attributes:
+        disturbed: whether another thread wrote a Variable after the step had read it. The step goes on with the value it
+            read, which no plan could know of: such a recording is not used.
+    """
+
+    __slots__ = ("disturbed",)
+
+    def __init__(self):
+        self.disturbed = False
+
+
 def current():
-    """The recorder of this context, or None."""
-    return _current.get() if count else None
+    """The recorder of this thread, or None."""
+    return _local.recorder if count else None
+
+
+def current_step():
+    """The Step that this thread records, or None."""
+    recorder = current()
+    return None if recorder is None else recorder.step
 
 
 @contextlib.contextmanager
 def use(recorder):
-    """Within the `with` block `recorder` records this context's kernel calls."""
+    """Within the `with` block `recorder` records this thread's kernel calls."""
     global count
     with _lock:
         count += 1
         STEPS.add(recorder.step)
-    token = _current.set(recorder)
+    before, _local.recorder = _local.recorder, recorder
     try:
         yield recorder
     finally:
-        _current.reset(token)
+        _local.recorder = before
         with _lock:
             count -= 1
             STEPS.discard(recorder.step)
@@ -60,11 +84,11 @@ def paused():
         yield
         return
     recorder.built = True
-    token = _current.set(None)
+    _local.recorder = None
     try:
         yield
     finally:
-        _current.reset(token)
+        _local.recorder = recorder
 
 
 def refuse_read(tensor, what):

@@ -46,10 +46,12 @@ class Reader(Tensor):
 def derived(array, inputs):
     """The Tensor for an op's result: a Reader when it is a view of a variable's memory."""
     for value in inputs:
-        if type(value) is Reader and value._variable is not None:
-            storage = value._variable._array
-            if array is storage or array.base is storage:
-                return Reader(array, value._variable)
+        if type(value) is Reader:
+            variable = value._variable
+            if variable is None:  # another thread wrote it since, perhaps after `array` was made from its memory
+                variable = recording.STORAGE.get(id(array.base))
+            if variable is not None and (array is variable._array or array.base is variable._array):
+                return Reader(array, variable)
     return Tensor(array)
 
 
@@ -140,8 +142,8 @@ class Variable(Operators):
 
     def _cached_reader(self):
         reader = self._reader
-        if reader is None:
-            reader = self._reader = Reader(self._array, self)
+        if reader is None or (recording.count and reader._step is not recording.current_step()):
+            reader = self._reader = Reader(self._array, self)  # threads share none while one records: it would be hers
         return reader
 
     def _new_reader(self):
@@ -181,10 +183,16 @@ class Variable(Operators):
         from . import kernels
 
         whole = None
+        mine = recording.current_step()
         for reference in list(self._readers):
             reader = reference()
-            if reader is None or (reader._step is not None and reader._step in spared):
+            if reader is None:
                 continue
+            step = reader._step
+            if step is not None:
+                if step in spared:
+                    continue
+                step.disturbed = step.disturbed or step is not mine
             if reader._array is self._array:
                 if whole is None:
                     whole = kernels.copy(self._array)

@@ -4,6 +4,8 @@ tracking.py.
 
 import functools
 import inspect
+import os
+import threading
 import warnings
 
 from .. import dtypes, naming, recording, tree
@@ -22,6 +24,10 @@ from ..tracking import local as _local
 from .arguments import Call, shapes_for
 from .input_spec import InputSpec, assert_input_compatibility
 from .state import State
+
+_building = threading.RLock()  # one for all layers: locks of their own could be taken in two orders
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_building._at_fork_reinit)
 
 
 class _Context:
@@ -121,7 +127,7 @@ class Layer(State):
         self._path = None
         self._parent_path = None
         self._build_shapes = None
-        object.__setattr__(self, "_losses", [])
+        object.__setattr__(self, "_losses", {})  # number of a thread -> the scalars of its last call
         signature = inspect.signature(self.call)
         object.__setattr__(self, "_call_signature", signature)
         first = next(iter(signature.parameters.values()), None)
@@ -286,8 +292,8 @@ class Layer(State):
             call = Call(self._call_signature, args, kwargs, self._allow_non_tensor_positional_args, self.name)
         self._assert_input_compatibility(call.first)
         if not self.built:
-            with recording.paused(), self._scope():
-                self._maybe_build(call)
+            with _building, recording.paused(), self._scope():
+                self._maybe_build(call)  # or another thread has just built it
         if recording.count:
             recording.touch(self)
             recording.touch(self._tracker)

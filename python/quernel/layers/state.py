@@ -1,6 +1,7 @@
 """What a layer owns: variables, seeds, metrics, losses, sublayers, and how they are listed; the base of Layer."""
 
 import math
+import threading
 
 from .. import dtypes, tree
 from ..operation import KerasTensor, Operation
@@ -58,20 +59,23 @@ class State(Operation):
                 continue  # only shapes are wanted
             if not is_tensor(value):
                 raise ValueError(f"add_loss: expected a Tensor, received {type(value).__name__}")
-            self._losses.append(value)
+            self._losses.setdefault(threading.get_ident(), []).append(value)
 
     @property
     def losses(self):
-        """Scalars of the last outermost call: from `add_loss`, here and in sublayers, and from the regularizers
-        of weights.
+        """Scalars of the last outermost call of this thread: from `add_loss`, here and in sublayers, and from the
+        regularizers of weights.
         """
-        losses = [loss for layer in self._flatten_layers() for loss in layer._losses]
+        me = threading.get_ident()
+        losses = [loss for layer in self._flatten_layers() for loss in layer._losses.get(me, ())]
         losses.extend(v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None)
         return losses
 
     def _clear_losses(self):
         if self._losses:
-            self._losses.clear()
+            self._losses.pop(threading.get_ident(), None)
+            for ended in set(self._losses) - {thread.ident for thread in threading.enumerate()}:
+                self._losses.pop(ended, None)
         for layer in self._tracker.layers:
             layer._clear_losses()
 

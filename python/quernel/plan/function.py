@@ -195,6 +195,8 @@ class Function:
         del filled
         result = tree.map_structure(_another, result)  # a Tensor of the step that still lives is held by somebody
         trace = Trace(recorder, result)
+        if recorder.step.disturbed:
+            return store(result, into)  # right in Python; the next step is recorded in its place
         self._recordings += 1
         first = entry.take_first()
         if first is None:
@@ -249,8 +251,8 @@ def _another(leaf):
     """A second Tensor with the values of a first, and no logits or mask: a plan returns values alone."""
     if not isinstance(leaf, Tensor):
         return leaf
-    own = type(leaf) is not Reader or leaf._variable is None
-    return Tensor(leaf._array) if own else Reader(leaf._array, leaf._variable)
+    variable = leaf._variable if type(leaf) is Reader else None
+    return Tensor(leaf._array) if variable is None else Reader(leaf._array, variable)
 
 
 def store(result, into):

@@ -165,7 +165,7 @@ class Recorder:
     Attributes:
         ops: list of Op. roots: list of Root, by number.
         touched: the objects whose settings the step used. built: whether state was made during it.
-        tensors: weak references to the Tensors that recorded ops returned. step: a name for the running step.
+        tensors: weak references to the Tensors that recorded ops returned. step: the running Step.
     """
 
     def __init__(self, arguments, watched=()):
@@ -175,7 +175,7 @@ class Recorder:
         self.tensors = []
         self.lazy = []  # weak references to RowGradients
         self.built = False
-        self.step = object()
+        self.step = recording.Step()
         self._numbers = {}  # id(root array) -> number
         self._deaths = {}  # id -> weak reference that forgets the number when the array dies
         self._kept = []  # roots that are not results: alive until the recorder goes

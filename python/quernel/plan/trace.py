@@ -69,8 +69,9 @@ class Trace:
     @staticmethod
     def _alive(recorder):
         for tensor in (reference() for reference in recorder.tensors):
-            if type(tensor) is Reader and tensor._variable is not None and tensor._variable._reader is tensor:
-                tensor._variable._reader = None  # the one that reads share, which nobody else may hold
+            variable = tensor._variable if type(tensor) is Reader else None
+            if variable is not None and variable._reader is tensor:
+                variable._reader = None  # the one that reads share, which nobody else may hold
         if any(reference() is not None for reference in recorder.tensors):
             gc.collect(1)  # what only a cycle holds, nobody will read
         found = {}
