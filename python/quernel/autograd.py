@@ -10,6 +10,7 @@ import importlib
 import threading
 
 from . import tree
+from .backend import set_tapes
 from .kernels.kernel import is_float
 from .tensor import as_tensor
 
@@ -164,6 +165,7 @@ class GradientTape:
         if self in tapes():
             raise RuntimeError("GradientTape: this tape is already recording")
         tapes().append(self)
+        set_tapes(len(tapes()))
         return self
 
     def __exit__(self, *error):
@@ -173,6 +175,7 @@ class GradientTape:
         stack = tapes()
         if self in stack:
             stack.remove(self)
+            set_tapes(len(stack))
 
     def watch(self, tensor):
         """Follows a Tensor or Variable, or all of those in a structure; integers never carry a gradient and are
@@ -213,10 +216,12 @@ class GradientTape:
             raise RuntimeError("stop_recording: expected a tape that is recording")
         position = stack.index(self)
         stack.remove(self)
+        set_tapes(len(stack))
         try:
             yield
         finally:
             stack.insert(position, self)
+            set_tapes(len(stack))
 
     def reset(self):
         """Forgets everything recorded and watched so far."""

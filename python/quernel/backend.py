@@ -110,6 +110,13 @@ def isas():
     return tuple(i for i in ISAS if _isa_available(i))
 
 
+def _forget():
+    """Makes kernels ask again who computes."""
+    _state.generation += 1
+    if _state.core is not None:
+        _state.core.set_generation(_state.generation)
+
+
 def set_backend(name, source="set_backend"):
     """Uses the backend `name` from now on, in the whole process."""
     if name not in BACKENDS:
@@ -118,7 +125,7 @@ def set_backend(name, source="set_backend"):
         raise ImportError(f"backend {name!r} is not available: {_state.missing[name]}")
     _state.backend = name
     _state.backend_source = source
-    _state.generation += 1
+    _forget()
 
 
 def set_isa(name, source="set_isa"):
@@ -129,7 +136,7 @@ def set_isa(name, source="set_isa"):
         raise ImportError(f"instruction set {name!r} is not available: {_state.missing[name]}")
     _state.isa = name
     _state.isa_source = source
-    _state.generation += 1
+    _forget()
 
 
 @contextlib.contextmanager
@@ -206,6 +213,19 @@ def _start():
             raise ImportError(f"QUERNEL_REQUIRE names {name!r}: {_state.missing[name.strip()]}")
 
 
+class _Entry:
+    """What kernels inherit without a compiled core, where no call is a known one; csrc/core/entry.cpp is the other."""
+
+    def __call__(self, *args, **keywords):
+        return self.long_way(args, keywords, False)
+
+    def describe_inputs(self, lists, updates, count):
+        pass
+
+    def quick(self, inputs, attributes):
+        return None
+
+
 def get_num_threads():
     """The number of threads native kernels may use (1 without a compiled core)."""
     return _state.core.get_num_threads() if _state.core is not None else 1
@@ -228,4 +248,23 @@ def thread_source():
     return _state.core.thread_source() if _state.core is not None else "there is no compiled core: one thread"
 
 
+def set_recorders(count):
+    """Tells the core how many recorders are at work: they see every call of a kernel."""
+    if _state.core is not None:
+        _state.core.set_recorders(count)
+
+
+def set_tapes(count):
+    """Tells the core how many tapes record this thread's ops."""
+    if _state.core is not None:
+        _state.core.set_tapes(count)
+
+
+def set_tensors(tensor, variable):
+    """Tells the core the classes whose objects it takes for their arrays."""
+    if _state.core is not None:
+        _state.core.set_tensors(tensor, variable)
+
+
 _start()
+Entry = _Entry if _state.core is None else _state.core.Entry

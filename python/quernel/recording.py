@@ -6,6 +6,8 @@ import contextlib
 import threading
 import weakref
 
+from . import backend
+
 
 class _Local(threading.local):
     recorder = None  # a context variable would follow the context into other threads: asyncio.to_thread copies it
@@ -65,6 +67,7 @@ def use(recorder):
     global count
     with _lock:
         count += 1
+        backend.set_recorders(count)
         STEPS.add(recorder.step)
     before, _local.recorder = _local.recorder, recorder
     try:
@@ -73,6 +76,7 @@ def use(recorder):
         _local.recorder = before
         with _lock:
             count -= 1
+            backend.set_recorders(count)
             STEPS.discard(recorder.step)
 
 

@@ -7,7 +7,7 @@ alive, copies nothing.
 
 import weakref
 
-from . import autograd, dtypes, naming, recording
+from . import autograd, backend, dtypes, naming, recording
 from .kernels.kernel import empty
 from .tensor import Operators, Tensor, as_tensor
 
@@ -321,3 +321,6 @@ class Variable(Operators):
     def __repr__(self):
         value = str(self._array.tolist()) if self.size <= 8 else f"{str(self._array.ravel()[:4].tolist())[:-1]}, ...]"
         return f"<quernel.Variable path={self._path}, shape={self.shape}, dtype={self.dtype}, value={value}>"
+
+
+backend.set_tensors(Tensor, Variable)

@@ -35,13 +35,13 @@ from .outputs import check_out, empty
 from .resolve import Decline as Decline
 from .resolve import Spec, resolve
 from .resolve import spec as spec
-from .values import PLAIN, as_array, as_target, attribute_key, is_float, plain, usual_key
+from .values import PLAIN, as_array, as_target, attribute_key, is_float, plain
 
 KERNELS = {}  # name -> Kernel, of the modules imported so far
 _CACHE_SIZE = 512
 
 
-class Kernel:
+class Kernel(backends.Entry):
     """One op on arrays; see the module's docstring. Attributes: name, inputs, optional, attributes, definition, module."""
 
     def __init__(self, definition, shape, native, numba, variadic, updates, view):
@@ -65,9 +65,9 @@ class Kernel:
             out = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
             signature = signature.replace(parameters=[*signature.parameters.values(), out])
         self.__signature__ = signature
-        self._lists = sum(1 << i for i, name in enumerate(self.inputs) if name in self.variadic)
+        bits = [sum(1 << self.inputs.index(name) for name in names) for names in (self.variadic, self.updates)]
+        self.describe_inputs(*bits, len(self.inputs))
         self._cache = {}  # of _find
-        self._known = {}  # usual_key -> (Resolved, a None for each input left out)
         self._generation = -1
         self._defaults = None if inspect.Parameter.empty in self.attributes.values() else dict(self.attributes)
         KERNELS[self.name] = self
@@ -78,47 +78,27 @@ class Kernel:
     def __reduce__(self):
         return self.__qualname__  # by name, as a function: copies and pickles are this same kernel
 
-    def __call__(self, *args, out=None, **keywords):
-        key = None
-        if out is None:
-            known = None
-            if not (self.view or recording.count or backends._state.core is None):
-                key = backends._state.core.described(args, self._lists)
-                if key is not None:
-                    key = usual_key(key, keywords)
-                    known = self._known.get(key) if self._generation == backends._state.generation else None
-            if known is not None:
-                return self._again(known, args, keywords)
-        elif self.view or self.updates:
+    def long_way(self, args, keywords, usual):
+        """A call that is not one of those known; `usual`: calls like it may be known from now on."""
+        given = keywords.copy()
+        out = keywords.pop("out", None)
+        if out is not None and (self.view or self.updates):
             raise TypeError(f"{self.name}: unknown argument 'out'; expected {self.__signature__}")
         arrays = self.collect(args, keywords)
         attrs = self.freeze(keywords)
         result = self.run(arrays, attrs, out)
-        if key is not None:
+        if usual:
             resolved = self._find(arrays, attrs)
             if resolved.backend == "native":
-                self._known[key] = resolved, (None,) * (len(arrays) - len(args))
+                self.remember(args, given, self._generation, resolved.payload, resolved.outs, resolved.single)
         return result
 
-    def _again(self, known, args, keywords):
-        """A native call whose like was checked and resolved before."""
-        resolved, absent = known
-        call, isa, op, ints, floats = resolved.payload
-        ins = args + absent
-        if self.updates:
-            ins, outs = self._split(ins)
-        else:
-            outs = tuple([backends._state.core.empty(shape, dtype) for shape, dtype in resolved.outs])
-            if self.variadic:
-                ins = self._flat(ins)
-        try:
-            call(isa, op, ins, outs, ints, floats, bool(self.updates))
-        except IndexError:
-            self.definition(*args, **self.freeze(keywords))  # raises with the range expected and the index received
-            raise
-        if self.updates:
-            return None
-        return outs[0] if resolved.single else outs
+    def bad_index(self, args, keywords):
+        """Raises with the range expected and the index received, after a known call that met an index out of range."""
+        keywords.pop("out", None)
+        arrays = self.collect(args, keywords)
+        self.definition(*arrays, **self.freeze(keywords))
+        raise IndexError(f"{self.name}: an index is out of range")
 
     def collect(self, args, keywords):
         """The arrays of a call, in the order of `inputs`; what is left in `keywords` are attributes."""
@@ -210,7 +190,6 @@ class Kernel:
         """What the call comes to, resolved once for each set of shapes, dtypes and attributes."""
         if self._generation != backends._state.generation:
             self._cache.clear()
-            self._known.clear()
             self._generation = backends._state.generation
         key = [v if v.__class__ in PLAIN else attribute_key(v) for v in attrs.values()]
         for a in arrays:
@@ -232,7 +211,6 @@ class Kernel:
             resolved = self.resolve(arrays, attrs)
             if len(self._cache) >= _CACHE_SIZE:
                 self._cache.clear()
-                self._known.clear()
             self._cache[key] = resolved
         return resolved
 

@@ -73,25 +73,3 @@ def attribute_key(value):
     if kind is tuple:
         return tuple([v if v.__class__ in PLAIN else attribute_key(v) for v in value])
     return (kind, repr(value)) if isinstance(value, (float, np.floating)) else (kind, value)
-
-
-def usual_key(described, keywords):
-    """`described` of the arrays and the attributes as they are written, a dictionary key; None for an unusual call.
-
-    Usual are arrays in C order and native byte order, or None, given by position, and attributes that are numbers or text.
-    """
-    if not keywords:
-        return described
-    key = [described]
-    for name, value in keywords.items():
-        kind = value.__class__
-        if kind not in PLAIN:
-            if kind is bool:
-                value = _TRUE if value else _FALSE
-            elif kind is float and value and value == value:
-                value = (float, value)
-            else:
-                return None
-        key.append(name)
-        key.append(value)
-    return tuple(key)

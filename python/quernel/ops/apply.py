@@ -31,6 +31,9 @@ def shape(x):
 
 def apply(kernel, inputs, attrs):
     """Runs `kernel` on `inputs` (Tensors, Variables, arrays, None; lists where variadic): a Tensor, or a tuple."""
+    result = kernel.quick(inputs, attrs)
+    if result is not None:
+        return result
     tensors = []
     arrays = []
     readers = False
@@ -52,12 +55,11 @@ def apply(kernel, inputs, attrs):
             readers = readers or type(value) is Reader
             arrays.append(value._array)
         tensors.append(value)
-    stack = autograd.tapes()
-    if stack or recording.count or kernel.view:
-        attrs = kernel.freeze(attrs)
-        result = kernel.run(arrays, attrs)
+    settled = kernel.freeze(attrs)
+    if recording.count or kernel.view:
+        result = kernel.run(arrays, settled)
     else:
-        result = kernel(*arrays, **attrs)  # knows calls that nobody watches
+        result = kernel(*arrays, **attrs)  # which the core may know
     if type(result) is tuple:
         outputs = tuple(map(Tensor, result))
         single = False
@@ -68,9 +70,8 @@ def apply(kernel, inputs, attrs):
         recorder = recording.current()
         if recorder is not None:
             recorder.keep(outputs)
-    if stack:
-        for tape in stack:
-            tape._record(kernel, tensors, outputs, attrs)
+    for tape in autograd.tapes():
+        tape._record(kernel, tensors, outputs, settled)
     return outputs[0] if single else outputs
 
 

@@ -1,0 +1,461 @@
+// Entry: what a Python `Kernel` inherits its call from. It knows the calls that were made before, by the dtypes and
+// shapes of their arrays and the values of their attributes, and makes their like without Python.
+//
+// Everything that is not such a call goes the long way: Kernel.long_way checks it, finds who computes it, raises what
+// there is to raise, and hands what it found to `remember`. So no rule and no message of an op is here.
+#include <Python.h>
+#include <structmember.h>
+
+#include <cstring>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "core/arrays.hpp"
+#include "core/binding.hpp"
+#include "core/team.hpp"
+
+namespace py = pybind11;
+
+namespace quernel {
+namespace {
+
+using Key = std::vector<int64_t>;
+
+constexpr size_t MOST_KNOWN = 512;  // calls of one op; then it begins anew
+
+struct HashKey {
+    size_t operator()(const Key& key) const {
+        uint64_t h = key.size();
+        for (int64_t word : key) {
+            h = (h ^ (uint64_t)word) * 0x9E3779B97F4A7C15u;
+            h ^= h >> 29;
+        }
+        return h;
+    }
+};
+
+struct Output {
+    Py_intptr_t shape[MAX_RANK];
+    py::object dtype;
+    View view;  // without its memory
+    int64_t bytes;
+};
+
+struct Known {
+    const Op* op;
+    std::vector<int64_t> ints;
+    std::vector<double> floats;
+    std::vector<Output> outs;
+    bool single;  // the result is an array and no tuple
+};
+
+struct Calls {
+    uint64_t lists = 0, updates = 0;  // bit i: input i is a list, is written
+    Py_ssize_t inputs = 0;
+    int64_t generation = -1;
+    std::unordered_map<Key, std::shared_ptr<const Known>, HashKey> known;
+};
+
+struct Entry {
+    PyObject_HEAD Calls* calls;
+};
+
+// What the whole process knows; guarded by the GIL.
+int64_t generation = 0;          // of the choice of backend and instruction set
+int64_t recorders = 0;           // at work: then every call goes the long way
+thread_local int64_t tapes = 0;  // that record this thread's ops
+PyTypeObject* tensor_type = nullptr;
+PyTypeObject* variable_type = nullptr;
+Py_ssize_t array_offset = 0;  // of Tensor._array
+PyObject *name_array, *name_out, *name_long_way, *name_bad_index;
+
+// --- keys
+
+enum Tag : int64_t { INT = 1, FLOAT, BOOL, NONE, TEXT, TUPLE, LIST, OUT };
+
+bool describe_array(PyObject* object, Key& key) {
+    using api = py::detail::npy_api;
+    if (object == Py_None) {
+        key.push_back(-1);
+        return true;
+    }
+    if (Py_TYPE(object) != api::get().PyArray_Type_) return false;
+    const auto* array = py::detail::array_proxy(object);
+    const auto* dtype = py::detail::array_descriptor_proxy(array->descr);
+    const int code = dtype_code(dtype->type_num);
+    if (code < 0 || dtype->byteorder == '>' || array->nd > MAX_RANK) return false;
+    if (!(array->flags & api::NPY_ARRAY_ALIGNED_)) return false;
+    key.push_back(array->nd | dtype->type_num << 8 | (array->flags & api::NPY_ARRAY_WRITEABLE_ ? 1 << 30 : 0));
+    const int64_t odd = item_size(code) - 1;
+    for (int d = 0; d < array->nd; ++d) {
+        if (array->strides[d] & odd) return false;
+        key.push_back(array->dimensions[d]);
+    }
+    return true;
+}
+
+void describe_text(PyObject* text, Key& key) {
+    const Py_ssize_t bytes = PyUnicode_GET_LENGTH(text) * PyUnicode_KIND(text);
+    const size_t at = key.size();
+    key.resize(at + 3 + (size_t)bytes / 8, 0);
+    key[at] = TEXT;
+    key[at + 1] = bytes * 8 + PyUnicode_KIND(text);
+    std::memcpy(&key[at + 2], PyUnicode_DATA(text), (size_t)bytes);
+}
+
+// Tells 2.0 from 2, True from 1 and -0.0 from 0.0.
+bool describe_value(PyObject* value, Key& key) {
+    if (value == Py_None) {
+        key.push_back(NONE);
+    } else if (PyBool_Check(value)) {
+        key.push_back(BOOL);
+        key.push_back(value == Py_True);
+    } else if (PyLong_CheckExact(value)) {
+        int overflow;
+        key.push_back(INT);
+        key.push_back(PyLong_AsLongLongAndOverflow(value, &overflow));
+        return !overflow;
+    } else if (PyFloat_CheckExact(value)) {
+        int64_t bits;
+        const double number = PyFloat_AS_DOUBLE(value);
+        std::memcpy(&bits, &number, sizeof bits);
+        key.push_back(FLOAT);
+        key.push_back(bits);
+    } else if (PyUnicode_CheckExact(value)) {
+        describe_text(value, key);
+    } else if (PyTuple_CheckExact(value) || PyList_CheckExact(value)) {
+        const Py_ssize_t n = PySequence_Fast_GET_SIZE(value);
+        key.push_back(PyTuple_CheckExact(value) ? TUPLE : LIST);
+        key.push_back(n);
+        for (Py_ssize_t i = 0; i < n; ++i)
+            if (!describe_value(PySequence_Fast_GET_ITEM(value, i), key)) return false;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool describe_out(PyObject* out, Key& key) {
+    using api = py::detail::npy_api;
+    key.push_back(OUT);
+    if (out == Py_None || !describe_array(out, key)) return false;
+    return py::detail::array_proxy(out)->flags & api::NPY_ARRAY_C_CONTIGUOUS_;
+}
+
+// The array of a Tensor or Variable, anything else as it is; borrowed.
+PyObject* array_of(PyObject* value) {
+    PyTypeObject* const type = Py_TYPE(value);
+    if (type == tensor_type || PyType_IsSubtype(type, tensor_type)) {
+        PyObject* array = *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(value) + array_offset);
+        return array ? array : value;
+    }
+    if (type != variable_type) return value;
+    PyObject** dict = _PyObject_GetDictPtr(value);
+    PyObject* array = dict && *dict ? PyDict_GetItemWithError(*dict, name_array) : nullptr;
+    return array ? array : value;
+}
+
+// One call as Python makes it. `tensors`: arrays come as Tensors and Variables, and so do the results.
+struct Asked {
+    PyObject* const* args;
+    Py_ssize_t count;
+    PyObject* keywords;  // a dict or null
+    bool tensors;
+
+    PyObject* at(Py_ssize_t i) const { return i < count ? args[i] : Py_None; }
+    PyObject* array(PyObject* value) const { return tensors ? array_of(value) : value; }
+};
+
+// The call as a key; false for a call that needs a closer look: arrays of a class of their own, misaligned or of
+// swapped bytes, lists where none are expected, attributes that are no plain values.
+bool describe(const Calls& calls, const Asked& asked, Key& key, PyObject** out) {
+    key.clear();
+    if (asked.count > calls.inputs) return false;
+    for (Py_ssize_t i = 0; i < calls.inputs; ++i) {
+        PyObject* const arg = asked.at(i);
+        if ((calls.lists >> i & 1) && PyList_CheckExact(arg)) {
+            const Py_ssize_t n = PyList_GET_SIZE(arg);
+            key.push_back(-2 - n);
+            for (Py_ssize_t j = 0; j < n; ++j)
+                if (!describe_array(asked.array(PyList_GET_ITEM(arg, j)), key)) return false;
+        } else if (!describe_array(asked.array(arg), key)) {
+            return false;
+        }
+    }
+    if (!asked.keywords) return true;
+    PyObject *name, *value;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(asked.keywords, &position, &name, &value)) {
+        if (!PyUnicode_CheckExact(name)) return false;
+        if (PyUnicode_Compare(name, name_out) == 0) {
+            if (asked.tensors) return false;
+            if (value == Py_None) continue;
+            if (!describe_out(value, key)) return false;
+            *out = value;
+            continue;
+        }
+        describe_text(name, key);
+        if (!describe_value(value, key)) return false;
+    }
+    return true;
+}
+
+// --- known calls
+
+struct Views {
+    View room[16];
+    std::vector<View> more;
+    View* data = room;
+    int32_t count = 0;
+
+    void add(const View& v) {
+        if (count < 16) {
+            room[count++] = v;
+            return;
+        }
+        if (more.empty()) more.assign(room, room + 16);
+        more.push_back(v);
+        data = more.data();
+        ++count;
+    }
+};
+
+py::object tensor_of(py::handle array) {
+    PyObject* tensor = tensor_type->tp_alloc(tensor_type, 0);
+    if (!tensor) throw py::error_already_set();
+    *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(tensor) + array_offset) = array.inc_ref().ptr();
+    return py::reinterpret_steal<py::object>(tensor);
+}
+
+py::object tensors_of(py::object result) {
+    if (!PyTuple_CheckExact(result.ptr())) return tensor_of(result);
+    py::tuple tensors(py::len(result));
+    for (size_t i = 0; i < tensors.size(); ++i) tensors[i] = tensor_of(PyTuple_GET_ITEM(result.ptr(), (Py_ssize_t)i));
+    return tensors;
+}
+
+void hold(const Calls& calls, const Asked& asked, std::vector<py::object>& held) {
+    for (Py_ssize_t i = 0; i < calls.inputs; ++i) {
+        PyObject* const arg = asked.at(i);
+        if ((calls.lists >> i & 1) && PyList_CheckExact(arg)) {
+            for (Py_ssize_t j = 0; j < PyList_GET_SIZE(arg); ++j)
+                held.push_back(py::reinterpret_borrow<py::object>(asked.array(PyList_GET_ITEM(arg, j))));
+        } else {
+            held.push_back(py::reinterpret_borrow<py::object>(asked.array(arg)));
+        }
+    }
+}
+
+// What the call returns; a null object where an index is out of range.
+py::object make(const Known& known, const Calls& calls, const Asked& asked, PyObject* out) {
+    Views in, written;
+    for (Py_ssize_t i = 0; i < calls.inputs; ++i) {
+        PyObject* const arg = asked.at(i);
+        Views& side = calls.updates >> i & 1 ? written : in;
+        if ((calls.lists >> i & 1) && PyList_CheckExact(arg)) {
+            for (Py_ssize_t j = 0; j < PyList_GET_SIZE(arg); ++j)
+                side.add(view_of(asked.array(PyList_GET_ITEM(arg, j)), "input", (size_t)i));
+        } else {
+            side.add(view_of(asked.array(arg), "input", (size_t)i));
+        }
+    }
+    py::object result = py::none();
+    if (out) {
+        written.add(view_of(out, "output", 0));
+        result = py::reinterpret_borrow<py::object>(out);
+    } else if (!calls.updates) {
+        if (!known.single) result = py::tuple(known.outs.size());
+        for (size_t i = 0; i < known.outs.size(); ++i) {
+            const Output& o = known.outs[i];
+            written.add(o.view);
+            py::object array =
+                new_array(o.shape, o.view.rank, o.dtype.ptr(), o.bytes, &written.data[written.count - 1].data);
+            if (known.single)
+                result = std::move(array);
+            else
+                PyTuple_SET_ITEM(result.ptr(), (Py_ssize_t)i, array.release().ptr());
+        }
+    }
+    Call call;
+    call.in = in.data;
+    call.out = written.data;
+    call.n_in = in.count;
+    call.n_out = written.count;
+    call.ints = known.ints.data();
+    call.floats = known.floats.data();
+    call.n_ints = (int32_t)known.ints.size();
+    call.n_floats = (int32_t)known.floats.size();
+    prepare(*known.op, call, num_threads());
+    if (out || calls.updates)
+        check_outputs(known.op->name, in.data, (size_t)in.count, written.data, (size_t)written.count);
+    std::vector<py::object> held;  // whose list or Tensor another thread may change
+    if (releases_gil(call)) hold(calls, asked, held);
+    if (!run_prepared(*known.op, call)) return {};
+    return asked.tensors ? tensors_of(std::move(result)) : result;
+}
+
+enum Outcome { DONE, UNKNOWN, UNUSUAL, BAD_INDEX };
+
+Outcome attempt(Calls& calls, const Asked& asked, py::object& result) {
+    if (recorders) return UNUSUAL;
+    static thread_local Key key;
+    PyObject* out = nullptr;
+    if (!describe(calls, asked, key, &out)) return UNUSUAL;
+    if (calls.generation != generation) {
+        calls.known.clear();
+        calls.generation = generation;
+    }
+    const auto found = calls.known.find(key);
+    if (found == calls.known.end()) return UNKNOWN;
+    const std::shared_ptr<const Known> known = found->second;  // another thread may clear them during the call
+    result = make(*known, calls, asked, out);
+    return result ? DONE : BAD_INDEX;
+}
+
+// --- Python's side
+
+template <class F>
+PyObject* guarded(F body) {
+    try {
+        return body();
+    } catch (py::error_already_set& e) {
+        e.restore();
+    } catch (const py::builtin_exception& e) {
+        e.set_error();
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    } catch (const std::exception& e) {
+        PyErr_SetString(PyExc_RuntimeError, e.what());
+    }
+    return nullptr;
+}
+
+Calls& calls_of(PyObject* self) { return *reinterpret_cast<Entry*>(self)->calls; }
+
+PyObject* entry_new(PyTypeObject* type, PyObject*, PyObject*) {
+    PyObject* self = type->tp_alloc(type, 0);
+    if (self) reinterpret_cast<Entry*>(self)->calls = new Calls;
+    return self;
+}
+
+void entry_free(PyObject* self) {
+    PyTypeObject* const type = Py_TYPE(self);
+    delete reinterpret_cast<Entry*>(self)->calls;
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyObject* entry_call(PyObject* self, PyObject* args, PyObject* keywords) {
+    return guarded([&]() -> PyObject* {
+        const Asked asked{&PyTuple_GET_ITEM(args, 0), PyTuple_GET_SIZE(args), keywords, false};
+        py::object result;
+        const Outcome outcome = attempt(calls_of(self), asked, result);
+        if (outcome == DONE) return result.release().ptr();
+        auto named = py::reinterpret_steal<py::dict>(keywords ? PyDict_Copy(keywords) : PyDict_New());
+        if (outcome == BAD_INDEX) return PyObject_CallMethodObjArgs(self, name_bad_index, args, named.ptr(), nullptr);
+        return PyObject_CallMethodObjArgs(self, name_long_way, args, named.ptr(),
+                                          outcome == UNKNOWN ? Py_True : Py_False, nullptr);
+    });
+}
+
+PyObject* entry_describe(PyObject* self, PyObject* const* args, Py_ssize_t) {
+    Calls& calls = calls_of(self);
+    calls.lists = PyLong_AsUnsignedLongLong(args[0]);
+    calls.updates = PyLong_AsUnsignedLongLong(args[1]);
+    calls.inputs = PyLong_AsSsize_t(args[2]);
+    if (PyErr_Occurred()) return nullptr;
+    Py_RETURN_NONE;
+}
+
+// quick(inputs, attributes): the Tensor or Tensors of a known call that no tape and no recorder watches, else None.
+PyObject* entry_quick(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+    if (tapes || calls_of(self).updates || count != 2 || !PyDict_CheckExact(args[1])) Py_RETURN_NONE;
+    if (!(PyTuple_CheckExact(args[0]) || PyList_CheckExact(args[0]))) Py_RETURN_NONE;
+    return guarded([&]() -> PyObject* {
+        const Asked asked{PySequence_Fast_ITEMS(args[0]), PySequence_Fast_GET_SIZE(args[0]), args[1], true};
+        py::object result;
+        if (attempt(calls_of(self), asked, result) != DONE) result = py::none();
+        return result.release().ptr();
+    });
+}
+
+// remember(args, keywords, generation, (call, isa, op, ints, floats), specs, single)
+PyObject* entry_remember(PyObject* self, PyObject* const* args, Py_ssize_t) {
+    return guarded([&]() -> PyObject* {
+        Calls& calls = calls_of(self);
+        const Asked asked{&PyTuple_GET_ITEM(args[0], 0), PyTuple_GET_SIZE(args[0]), args[1], false};
+        PyObject* out = nullptr;
+        Key key;
+        if (!describe(calls, asked, key, &out) || PyLong_AsLongLong(args[2]) != generation) Py_RETURN_NONE;
+        auto known = std::make_shared<Known>();
+        const auto payload = py::reinterpret_borrow<py::tuple>(args[3]);
+        known->op = &op_at(payload[1].cast<int>(), payload[2].cast<int>());
+        for (py::handle n : payload[3].cast<py::tuple>()) known->ints.push_back(n.cast<int64_t>());
+        for (py::handle n : payload[4].cast<py::tuple>()) known->floats.push_back(n.cast<double>());
+        for (py::handle spec : py::reinterpret_borrow<py::tuple>(args[4])) {
+            const auto shape = spec.attr("shape").cast<py::tuple>();
+            Output o;
+            o.dtype = spec.attr("dtype");
+            o.view.data = nullptr;
+            o.view.dtype = dtype_code(dtype_num(o.dtype.ptr()));
+            o.view.rank = (int32_t)shape.size();
+            if (o.view.dtype < 0 || o.view.rank > MAX_RANK) Py_RETURN_NONE;
+            o.bytes = item_size(o.view.dtype);
+            ptrdiff_t step = 1;
+            for (int d = o.view.rank - 1; d >= 0; --d) {
+                o.view.shape[d] = o.shape[d] = shape[(size_t)d].cast<Py_intptr_t>();
+                o.view.stride[d] = step;
+                if (o.shape[d] > 1) step *= o.shape[d];
+                o.bytes *= o.shape[d];
+            }
+            known->outs.push_back(std::move(o));
+        }
+        known->single = args[5] == Py_True;
+        if (calls.generation != generation || calls.known.size() >= MOST_KNOWN) calls.known.clear();
+        calls.generation = generation;
+        calls.known[std::move(key)] = std::move(known);
+        Py_RETURN_NONE;
+    });
+}
+
+PyMethodDef methods[] = {
+    {"describe_inputs", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(entry_describe)), METH_FASTCALL,
+     "describe_inputs(lists, updates, count): which inputs are lists, which are written, as bits; how many there are."},
+    {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(entry_quick)), METH_FASTCALL,
+     "quick(inputs, attributes): the Tensor or Tensors of a known call that nobody watches, else None."},
+    {"remember", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(entry_remember)), METH_FASTCALL,
+     "remember(args, keywords, generation, payload, specs, single): calls like this one are native and known."},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace
+
+void bind_entry(py::module_& m) {
+    name_array = PyUnicode_InternFromString("_array");
+    name_out = PyUnicode_InternFromString("out");
+    name_long_way = PyUnicode_InternFromString("long_way");
+    name_bad_index = PyUnicode_InternFromString("bad_index");
+    PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(entry_new)},
+                           {Py_tp_dealloc, reinterpret_cast<void*>(entry_free)},
+                           {Py_tp_call, reinterpret_cast<void*>(entry_call)},
+                           {Py_tp_methods, methods},
+                           {Py_tp_doc, const_cast<char*>("Knows and makes the calls of one op.")},
+                           {0, nullptr}};
+    PyType_Spec spec = {"quernel._core.Entry", sizeof(Entry), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+    m.attr("Entry") = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
+    m.def("set_generation", [](int64_t count) { generation = count; }, "Forgets all known calls.");
+    m.def("set_recorders", [](int64_t count) { recorders = count; }, "While there are any, no call is a known one.");
+    m.def("set_tapes", [](int64_t count) { tapes = count; }, "How many tapes record this thread's ops.");
+    m.def(
+        "set_tensors",
+        [](const py::type& tensor, const py::type& variable) {
+            const py::object member = tensor.attr("__dict__")["_array"];
+            if (Py_TYPE(member.ptr()) != &PyMemberDescr_Type) throw py::type_error("expected a slot named _array");
+            array_offset = reinterpret_cast<PyMemberDescrObject*>(member.ptr())->d_member->offset;
+            tensor_type = reinterpret_cast<PyTypeObject*>(tensor.inc_ref().ptr());
+            variable_type = reinterpret_cast<PyTypeObject*>(variable.inc_ref().ptr());
+        },
+        "The classes that `quick` takes.");
+}
+
+}  // namespace quernel
