@@ -1,17 +1,16 @@
-"""Optimizer: the base of all optimizers; their state lives in Variables."""
+"""Optimizer: the base of all optimizers, and what an update does; what they keep is in state.py."""
 
 import re
 import warnings
 from typing import NamedTuple
 
-from .. import initializers, ops, recording
+from .. import ops, recording
 from ..dtypes import floatx
-from ..naming import auto_name, name_scope
 from ..row_gradient import RowGradient
 from ..tensor import Tensor, as_tensor
 from ..variable import Variable
 from . import schedules
-from .schedules.learning_rate_schedule import LearningRateSchedule
+from .state import State
 
 
 class Rows(NamedTuple):
@@ -21,7 +20,7 @@ class Rows(NamedTuple):
     values: Tensor
 
 
-class Optimizer(recording.Versioned):
+class Optimizer(State):
     """The base of optimizers. Subclasses define `update_step(gradient, variable, learning_rate)`, and `build` for
     their state.
 
@@ -63,131 +62,12 @@ class Optimizer(recording.Versioned):
         for label, value in {"weight_decay": weight_decay, **clips}.items():
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
                 raise ValueError(f"{label}: expected a number of at least 0 or None, received {value!r}")
-        self.name = name or auto_name(type(self).__name__)
+        super().__init__(learning_rate, name)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
         self.clipvalue = clipvalue
         self.global_clipnorm = global_clipnorm
-        self.built = False
-        self._variables = []
-        self._trainable_variables = []
-        self._index = {}  # id(variable) -> position
         self._no_decay = (), None  # variables, pattern of names
-        with name_scope(self.name):
-            self._iterations = Variable(0, dtype="int64", trainable=False, name="iteration")
-            if not isinstance(learning_rate, (Variable, LearningRateSchedule)):
-                if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float)):
-                    raise ValueError(
-                        f"learning_rate: expected a number, a Variable or a LearningRateSchedule, "
-                        f"received {learning_rate!r}"
-                    )
-                learning_rate = Variable(float(learning_rate), dtype=floatx(), trainable=False, name="learning_rate")
-        self._learning_rate = learning_rate
-        self._variables.append(self._iterations)
-        if isinstance(learning_rate, Variable):
-            self._variables.append(learning_rate)
-        self._iterations._owner = self
-
-    # --- state
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
-        self._index = _positions(self._trainable_variables)  # of a copy's or pickle's own
-
-    @property
-    def iterations(self):
-        """The Variable that counts updates."""
-        return self._iterations
-
-    @property
-    def learning_rate(self):
-        """The Variable of the learning rate; assigning a number changes its value. With a schedule, what it gives the next
-        update, as a Tensor; assigning another schedule takes its place.
-        """
-        rate = self._learning_rate
-        if isinstance(rate, LearningRateSchedule):
-            recording.touch_settings(rate)
-            return rate(self._iterations.value)
-        return rate
-
-    @learning_rate.setter
-    def learning_rate(self, value):
-        if isinstance(value, LearningRateSchedule):
-            if isinstance(self._learning_rate, Variable):
-                self._variables = [v for v in self._variables if v is not self._learning_rate]
-            self._learning_rate = value
-        elif isinstance(self._learning_rate, LearningRateSchedule):
-            raise TypeError(
-                f"learning_rate: {self.name!r} follows a {type(self._learning_rate).__name__}: expected another "
-                f"LearningRateSchedule, received {value!r}; make an optimizer with a number to assign numbers"
-            )
-        else:
-            self._learning_rate.assign(value)
-
-    @property
-    def variables(self):
-        """iteration, learning_rate (none with a schedule), then what `build` adds, variable by variable."""
-        return list(self._variables)
-
-    def build(self, variables):
-        """Makes the state for these variables; subclasses add theirs. Called by the first update."""
-        self._trainable_variables = list(variables)
-        self._index = _positions(self._trainable_variables)
-        self.built = True
-
-    def add_variable(self, shape, initializer="zeros", dtype=None, name=None):
-        """A Variable of this optimizer."""
-        with name_scope(self.name):
-            variable = Variable(
-                initializers.get(initializer), shape=shape, dtype=dtype or floatx(), trainable=False, name=name
-            )
-        self._variables.append(variable)
-        variable._owner = self
-        return variable
-
-    def add_variable_from_reference(self, reference_variable, name="var", initializer="zeros"):
-        """A Variable with the shape and dtype of another one."""
-        name = f"{reference_variable.path.replace('/', '_')}_{name}"
-        return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name)
-
-    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
-        """For each variable one of this optimizer, or with several names a tuple of lists."""
-        if isinstance(name, str):
-            return [self.add_variable_from_reference(v, name, initializer) for v in trainable_variables]
-        initializers_ = [initializer] * len(name) if isinstance(initializer, str) else initializer
-        made = [
-            [self.add_variable_from_reference(v, n, i) for n, i in zip(name, initializers_)]
-            for v in trainable_variables
-        ]
-        return tuple(list(column) for column in zip(*made)) if made else tuple([] for _ in name)
-
-    def assign(self, variable, value):
-        """Gives a variable a new value."""
-        variable.assign(value)
-
-    def assign_add(self, variable, value):
-        """Adds to a variable."""
-        variable.assign_add(value)
-
-    def assign_sub(self, variable, value):
-        """Subtracts from a variable."""
-        variable.assign_sub(value)
-
-    def _get_variable_index(self, variable):
-        return self._index[id(variable)]
-
-    def slots(self, table, variables):
-        """The entries for these variables of a list made in `build`."""
-        return [table[self._index[id(v)]] for v in variables]
-
-    def set_weights(self, weights):
-        """Sets the values of `variables`, in their order."""
-        if len(weights) != len(self._variables):
-            raise ValueError(
-                f"set_weights: expected {len(self._variables)} arrays, received {len(weights)}; build first"
-            )
-        for variable, weight in zip(self._variables, weights):
-            variable.assign(weight)
 
     # --- updates
 
@@ -351,10 +231,6 @@ class Optimizer(recording.Versioned):
     def from_config(cls, config):
         rate = config.get("learning_rate")
         return cls(**{**config, "learning_rate": schedules.deserialize(rate)} if isinstance(rate, dict) else config)
-
-
-def _positions(variables):
-    return {id(v): i for i, v in enumerate(variables)}
 
 
 def _clip_by_norm(g, limit):
