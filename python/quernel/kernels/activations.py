@@ -3,20 +3,14 @@
 relu_dx, sigmoid_dx and tanh_dx take the activation's output, the others its input.
 """
 
-import math
-
 import numpy as np
 
+from . import activation_loops as loops
 from .elementwise import FLOATS, binary, plain, unary
-from .kernel import kernel, vectorized
+from .kernel import kernel
 
 
-@vectorized
-def _relu(x):
-    return np.float32(0) if x <= 0 else x
-
-
-@kernel(shape=unary("relu"), native=plain, numba=_relu.fill)
+@kernel(shape=unary("relu"), native=plain, numba=loops.relu.fill)
 def relu(x):
     """Rectifier: y[i] = +0 if x[i] <= 0 else x[i], so NaN passes.
 
@@ -37,12 +31,7 @@ def relu(x):
     return np.where(x <= 0, x.dtype.type(0), x)
 
 
-@vectorized
-def _relu_dx(dy, y):
-    return np.float32(0) if y <= 0 else dy
-
-
-@kernel(shape=binary("relu_dx", FLOATS, None, "dy", "y"), native=plain, numba=_relu_dx.fill)
+@kernel(shape=binary("relu_dx", FLOATS, None, "dy", "y"), native=plain, numba=loops.relu_dx.fill)
 def relu_dx(dy, y):
     """Gradient of relu: dx[i] = 0 if y[i] <= 0 else dy[i].
 
@@ -65,12 +54,7 @@ def relu_dx(dy, y):
     return np.where(y <= 0, dy.dtype.type(0), dy)
 
 
-@vectorized
-def _leaky_relu(x, negative_slope):
-    return x if x > 0 else negative_slope * x
-
-
-@kernel(shape=unary("leaky_relu"), native=plain, numba=_leaky_relu.fill)
+@kernel(shape=unary("leaky_relu"), native=plain, numba=loops.leaky_relu.fill)
 def leaky_relu(x, *, negative_slope=0.2):
     """Rectifier with a slope below 0: y[i] = x[i] if x[i] > 0 else negative_slope * x[i].
 
@@ -92,12 +76,7 @@ def leaky_relu(x, *, negative_slope=0.2):
     return np.where(x > 0, x, negative_slope * x)
 
 
-@vectorized
-def _leaky_relu_dx(dy, x, negative_slope):
-    return dy if x > 0 else negative_slope * dy
-
-
-@kernel(shape=binary("leaky_relu_dx", FLOATS, None, "dy", "x"), native=plain, numba=_leaky_relu_dx.fill)
+@kernel(shape=binary("leaky_relu_dx", FLOATS, None, "dy", "x"), native=plain, numba=loops.leaky_relu_dx.fill)
 def leaky_relu_dx(dy, x, *, negative_slope=0.2):
     """Gradient of leaky_relu: dx[i] = dy[i] if x[i] > 0 else negative_slope * dy[i].
 
@@ -126,13 +105,7 @@ def sigmoid_of(x):
     return np.where(x < 0, e, 1) / (1 + e)
 
 
-@vectorized
-def _sigmoid(x):
-    e = math.exp(-abs(x))
-    return (e if x < 0 else 1.0) / (1.0 + e)
-
-
-@kernel(shape=unary("sigmoid"), native=plain, numba=_sigmoid.fill)
+@kernel(shape=unary("sigmoid"), native=plain, numba=loops.sigmoid.fill)
 def sigmoid(x):
     """Logistic function: y[i] = 1 / (1 + e ** -x[i]).
 
@@ -155,12 +128,7 @@ def sigmoid(x):
     return sigmoid_of(x)
 
 
-@vectorized
-def _sigmoid_dx(dy, y):
-    return dy * (y * (1 - y))
-
-
-@kernel(shape=binary("sigmoid_dx", FLOATS, None, "dy", "y"), native=plain, numba=_sigmoid_dx.fill)
+@kernel(shape=binary("sigmoid_dx", FLOATS, None, "dy", "y"), native=plain, numba=loops.sigmoid_dx.fill)
 def sigmoid_dx(dy, y):
     """Gradient of sigmoid: dx[i] = dy[i] * y[i] * (1 - y[i]).
 
@@ -183,12 +151,7 @@ def sigmoid_dx(dy, y):
     return dy * (y * (1 - y))
 
 
-@vectorized
-def _tanh(x):
-    return math.tanh(x)
-
-
-@kernel(shape=unary("tanh"), native=plain, numba=_tanh.fill)
+@kernel(shape=unary("tanh"), native=plain, numba=loops.tanh.fill)
 def tanh(x):
     """Hyperbolic tangent: y[i] = tanh(x[i]).
 
@@ -209,12 +172,7 @@ def tanh(x):
     return np.tanh(x)
 
 
-@vectorized
-def _tanh_dx(dy, y):
-    return dy * (1 - y * y)
-
-
-@kernel(shape=binary("tanh_dx", FLOATS, None, "dy", "y"), native=plain, numba=_tanh_dx.fill)
+@kernel(shape=binary("tanh_dx", FLOATS, None, "dy", "y"), native=plain, numba=loops.tanh_dx.fill)
 def tanh_dx(dy, y):
     """Gradient of tanh: dx[i] = dy[i] * (1 - y[i] ** 2).
 
@@ -237,12 +195,7 @@ def tanh_dx(dy, y):
     return dy * (1 - y * y)
 
 
-@vectorized
-def _softplus(x):
-    return (x if x > 0 or x != x else 0.0) + math.log1p(math.exp(-abs(x)))
-
-
-@kernel(shape=unary("softplus"), native=plain, numba=_softplus.fill)
+@kernel(shape=unary("softplus"), native=plain, numba=loops.softplus.fill)
 def softplus(x):
     """Smooth rectifier: y[i] = ln(1 + e ** x[i]).
 
@@ -265,13 +218,7 @@ def softplus(x):
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
-@vectorized
-def _softplus_dx(dy, x):
-    e = math.exp(-abs(x))
-    return dy * ((e if x < 0 else 1.0) / (1.0 + e))
-
-
-@kernel(shape=binary("softplus_dx", FLOATS, None, "dy", "x"), native=plain, numba=_softplus_dx.fill)
+@kernel(shape=binary("softplus_dx", FLOATS, None, "dy", "x"), native=plain, numba=loops.softplus_dx.fill)
 def softplus_dx(dy, x):
     """Gradient of softplus: dx[i] = dy[i] * sigmoid(x[i]).
 
@@ -294,13 +241,7 @@ def softplus_dx(dy, x):
     return dy * sigmoid_of(x)
 
 
-@vectorized
-def _silu(x):
-    e = math.exp(-abs(x))
-    return x * ((e if x < 0 else 1.0) / (1.0 + e))
-
-
-@kernel(shape=unary("silu"), native=plain, numba=_silu.fill)
+@kernel(shape=unary("silu"), native=plain, numba=loops.silu.fill)
 def silu(x):
     """Sigmoid linear unit, also called swish: y[i] = x[i] * sigmoid(x[i]).
 
@@ -323,14 +264,7 @@ def silu(x):
     return x * sigmoid_of(x)
 
 
-@vectorized
-def _silu_dx(dy, x):
-    e = math.exp(-abs(x))
-    s = (e if x < 0 else 1.0) / (1.0 + e)
-    return dy * (s * (1.0 + x * ((1.0 if x < 0 else e) / (1.0 + e))))
-
-
-@kernel(shape=binary("silu_dx", FLOATS, None, "dy", "x"), native=plain, numba=_silu_dx.fill)
+@kernel(shape=binary("silu_dx", FLOATS, None, "dy", "x"), native=plain, numba=loops.silu_dx.fill)
 def silu_dx(dy, x):
     """Gradient of silu: dx[i] = dy[i] * s * (1 + x[i] * (1 - s)), s = sigmoid(x[i]).
 

@@ -4,12 +4,7 @@ import numpy as np
 
 from .gru_loops import backward_loop, forward_loop
 from .kernel import kernel, spec
-from .recurrent import check_floats, check_mask, check_shape, gate_code, slope, squash, zeros_or
-
-
-def gru_codes(op, activation, recurrent_activation):
-    """The numbers of both activations."""
-    return gate_code(activation, "activation", op), gate_code(recurrent_activation, "recurrent_activation", op)
+from .recurrent import check_floats, check_mask, check_shape, gate_codes, slope, squash, zeros_or
 
 
 def gru_sizes(op, u, b, reset_after):
@@ -47,7 +42,7 @@ def _mask(mask, n, t):
 
 def _forward_shape(z, u, b, h, mask, dropout, *, activation, recurrent_activation, reset_after, go_backwards):
     op = "gru_forward"
-    gru_codes(op, activation, recurrent_activation)
+    gate_codes(op, activation, recurrent_activation)
     check_floats(op, z=z, u=u, b=b, h=h, dropout=dropout)
     sizes = gru_sizes(op, u, b, reset_after)
     _sequence(op, "z", z, "n t 3k", sizes, mask)
@@ -58,7 +53,7 @@ def _forward_shape(z, u, b, h, mask, dropout, *, activation, recurrent_activatio
 
 
 def _forward_native(z, u, b, h, mask, dropout, *, activation, recurrent_activation, reset_after, go_backwards):
-    return (*gru_codes("gru_forward", activation, recurrent_activation), bool(reset_after), bool(go_backwards)), ()
+    return (*gate_codes("gru_forward", activation, recurrent_activation), bool(reset_after), bool(go_backwards)), ()
 
 
 def _forward_numba(outs, z, u, b, h, mask, dropout, *, activation, recurrent_activation, reset_after, go_backwards):
@@ -67,7 +62,7 @@ def _forward_numba(outs, z, u, b, h, mask, dropout, *, activation, recurrent_act
     last[...] = 0 if h is None else h
     forward_loop(y, last, gates, np.ascontiguousarray(z), np.ascontiguousarray(u), _contiguous(b, z, 3 * k),
                  _mask(mask, n, t), _contiguous(dropout, z, (n, k), 1),
-                 *gru_codes("gru_forward", activation, recurrent_activation), bool(reset_after),
+                 *gate_codes("gru_forward", activation, recurrent_activation), bool(reset_after),
                  bool(go_backwards))  # fmt: skip
 
 
@@ -113,7 +108,7 @@ def gru_forward(
     """
     n, t, _ = z.shape
     k = u.shape[0]
-    f, g = gru_codes("gru_forward", activation, recurrent_activation)
+    f, g = gate_codes("gru_forward", activation, recurrent_activation)
     h, b = zeros_or(h, z, (n, k)), zeros_or(b, z, 3 * k)
     y, gates = np.zeros((n, t, k), z.dtype), np.zeros((t, n, 4 * k), z.dtype)
     for s in range(t):
@@ -141,7 +136,7 @@ def _dx_shape(
     y, gates, u, dy, dh, b, h, mask, dropout, *, activation, recurrent_activation, reset_after, go_backwards
 ):  # fmt: skip
     op = "gru_dx"
-    gru_codes(op, activation, recurrent_activation)
+    gate_codes(op, activation, recurrent_activation)
     check_floats(op, y=y, gates=gates, u=u, dy=dy, dh=dh, b=b, h=h, dropout=dropout)
     sizes = gru_sizes(op, u, b, reset_after)
     _sequence(op, "y", y, "n t k", sizes, mask)
@@ -157,7 +152,7 @@ def _dx_shape(
 def _dx_native(
     y, gates, u, dy, dh, b, h, mask, dropout, *, activation, recurrent_activation, reset_after, go_backwards
 ):  # fmt: skip
-    return (*gru_codes("gru_dx", activation, recurrent_activation), bool(reset_after), bool(go_backwards)), ()
+    return (*gate_codes("gru_dx", activation, recurrent_activation), bool(reset_after), bool(go_backwards)), ()
 
 
 def _dx_numba(
@@ -169,7 +164,7 @@ def _dx_numba(
     sums = np.zeros(3 * k, y.dtype)
     backward_loop(dz, du, sums, carry, np.ascontiguousarray(y), np.ascontiguousarray(gates),
                   np.ascontiguousarray(u.T), _contiguous(dy, y, y.shape), _contiguous(h, y, (n, k)), _mask(mask, n, t),
-                  _contiguous(dropout, y, (n, k), 1), *gru_codes("gru_dx", activation, recurrent_activation),
+                  _contiguous(dropout, y, (n, k), 1), *gate_codes("gru_dx", activation, recurrent_activation),
                   bool(reset_after), bool(go_backwards))  # fmt: skip
     db[...] = sums[: db.size]
 
@@ -210,7 +205,7 @@ def gru_dx(
     """
     n, t, k = y.shape
     zero = y.dtype.type(0)
-    f, g = gru_codes("gru_dx", activation, recurrent_activation)
+    f, g = gate_codes("gru_dx", activation, recurrent_activation)
     first, carry = zeros_or(h, y, (n, k)), zeros_or(dh, y, (n, k))
     dz, product = np.zeros((2, n, t, 3 * k), y.dtype)
     factor, inner = np.zeros((2, n, t, k), y.dtype)

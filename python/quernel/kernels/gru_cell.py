@@ -3,14 +3,14 @@
 import numpy as np
 
 from .dense import dense_forward
-from .gru import gru_codes, gru_forward, gru_sizes
+from .gru import gru_forward, gru_sizes
 from .kernel import kernel, spec
-from .recurrent import check_floats, check_shape
+from .recurrent import check_floats, check_shape, gate_codes
 
 
 def _shape(x, w, u, h, b, recurrent_b, *, activation, recurrent_activation, reset_after):
     op = "gru_cell"
-    gru_codes(op, activation, recurrent_activation)
+    gate_codes(op, activation, recurrent_activation)
     check_floats(op, x=x, w=w, u=u, h=h, b=b, recurrent_b=recurrent_b)
     sizes = gru_sizes(op, u, recurrent_b, reset_after)
     if len(x.shape) != 2:
@@ -23,7 +23,7 @@ def _shape(x, w, u, h, b, recurrent_b, *, activation, recurrent_activation, rese
 
 
 def _native(x, w, u, h, b, recurrent_b, *, activation, recurrent_activation, reset_after):
-    return (*gru_codes("gru_cell", activation, recurrent_activation), bool(reset_after), 0), ()
+    return (*gate_codes("gru_cell", activation, recurrent_activation), bool(reset_after), 0), ()
 
 
 def _numba(outs, x, w, u, h, b, recurrent_b, **attrs):

@@ -2,23 +2,9 @@
 
 import numpy as np
 
-from .kernel import jit, kernel, spec
-from .product import product_loop
-from .recurrent import (
-    check_floats,
-    check_mask,
-    check_shape,
-    gate_code,
-    slope,
-    slope_loop,
-    squash,
-    squash_loop,
-    zeros_or,
-)
-
-
-def _codes(op, activation, recurrent_activation):
-    return gate_code(activation, "activation", op), gate_code(recurrent_activation, "recurrent_activation", op)
+from . import lstm_loops as loops
+from .kernel import kernel, spec
+from .recurrent import check_floats, check_mask, check_shape, gate_codes, slope, squash, times, zeros_or
 
 
 def _units(op, u):
@@ -26,11 +12,6 @@ def _units(op, u):
     if len(u.shape) != 2 or u.shape[1] is None or u.shape[0] not in (None, u.shape[1] / 4):
         raise ValueError(f"{op}: u: expected shape (k, 4k), received {tuple(u.shape)}")
     return u.shape[1] // 4
-
-
-def _times(t, go_backwards):
-    """(step, time) in the order of the steps."""
-    return [(s, t - 1 - s if go_backwards else s) for s in range(t)]
 
 
 def _sizes(op, z, u, axes, name="z"):
@@ -48,7 +29,7 @@ def _sizes(op, z, u, axes, name="z"):
 
 def _forward_shape(z, u, h, c, mask, dropout, *, activation, recurrent_activation, go_backwards):
     op = "lstm_forward"
-    _codes(op, activation, recurrent_activation)
+    gate_codes(op, activation, recurrent_activation)
     check_floats(op, z=z, u=u, h=h, c=c, dropout=dropout)
     sizes = _sizes(op, z, u, "n t 4k")
     for name, a in (("h", h), ("c", c), ("dropout", dropout)):
@@ -60,61 +41,11 @@ def _forward_shape(z, u, h, c, mask, dropout, *, activation, recurrent_activatio
 
 
 def _native(*arrays, activation, recurrent_activation, go_backwards=None):
-    codes = _codes("lstm", activation, recurrent_activation)
+    codes = gate_codes("lstm", activation, recurrent_activation)
     return (*codes, *(() if go_backwards is None else (bool(go_backwards),))), ()
 
 
-@jit
-def _open_gates(pre, gates, h, c, on):
-    """The new h and c of the rows that are on; squashed gates stand in `pre`, and are kept in `gates`, 0 elsewhere."""
-    k = h.shape[1]
-    for i in range(h.shape[0]):
-        if not on[i]:
-            for j in range(4 * k):
-                gates[i, j] = 0
-            continue
-        for j in range(k):
-            c[i, j] = pre[1, i, j] * c[i, j] + pre[0, i, j] * pre[2, i, j]
-            for q in range(4):
-                gates[i, q * k + j] = pre[q, i, j]
-
-
-@jit
-def _scale_rows(h, out, cells, on):
-    """h = out * cells where on."""
-    for i in range(h.shape[0]):
-        if on[i]:
-            for j in range(h.shape[1]):
-                h[i, j] = out[i, j] * cells[i, j]
-
-
-def _forward_numba(outs, z, u, h, c, mask, dropout, *, activation, recurrent_activation, go_backwards):
-    y, h_last, c_last, gates, cells = outs
-    act, rec = _codes("lstm_forward", activation, recurrent_activation)
-    n, t, k = y.shape
-    h_last[...] = 0 if h is None else h
-    c_last[...] = 0 if c is None else c
-    on = np.ones(n, np.bool_)
-    u = np.ascontiguousarray(u)[None]
-    sums, pre = np.empty((1, n, 4 * k), z.dtype), np.empty((4, n, k), z.dtype)
-    for s, at in _times(t, go_backwards):
-        with np.errstate(all="ignore"):
-            before = h_last if dropout is None else h_last * dropout
-            product_loop(sums, np.ascontiguousarray(before)[None], u)
-            sums[0] += z[:, at]
-        for q, code in enumerate((rec, rec, act, rec)):
-            pre[q] = sums[0, :, q * k : (q + 1) * k]
-            squash_loop(pre[q], code)
-        if mask is not None:
-            on[:] = mask[:, at]
-        _open_gates(pre, gates[:, s], h_last, c_last, on)
-        squashed = c_last.copy()
-        squash_loop(squashed, act)
-        _scale_rows(h_last, pre[3], squashed, on)
-        y[:, s], cells[:, s] = h_last, c_last
-
-
-@kernel(shape=_forward_shape, native=_native, numba=_forward_numba)
+@kernel(shape=_forward_shape, native=_native, numba=loops.forward)
 def lstm_forward(
     z, u, h=None, c=None, mask=None, dropout=None, *,
     activation="tanh", recurrent_activation="sigmoid", go_backwards=False,
@@ -151,11 +82,11 @@ def lstm_forward(
     Source:
         Hochreiter and Schmidhuber, Long Short-Term Memory (1997), with the forget gate of Gers et al. (2000).
     """
-    act, rec = _codes("lstm_forward", activation, recurrent_activation)
+    act, rec = gate_codes("lstm_forward", activation, recurrent_activation)
     (n, t, _), k = z.shape, u.shape[0]
     h, c = zeros_or(h, z, (n, k)), zeros_or(c, z, (n, k))
     y, cells, gates = (np.zeros((n, t, size), z.dtype) for size in (k, k, 4 * k))
-    for s, at in _times(t, go_backwards):
+    for s, at in times(t, go_backwards):
         i, f, g, o = np.split(z[:, at] + (h if dropout is None else h * dropout) @ u, 4, axis=-1)
         i, f, g, o = squash(i, rec), squash(f, rec), squash(g, act), squash(o, rec)
         on = np.ones((n, 1), bool) if mask is None else mask[:, at, None]
@@ -170,7 +101,7 @@ def lstm_forward(
 
 def _dx_shape(y, gates, cells, u, dy, dh, dc, h, c, mask, dropout, *, activation, recurrent_activation, go_backwards):
     op = "lstm_dx"
-    _codes(op, activation, recurrent_activation)
+    gate_codes(op, activation, recurrent_activation)
     check_floats(op, y=y, gates=gates, cells=cells, u=u, dy=dy, dh=dh, dc=dc, h=h, c=c, dropout=dropout)
     sizes = _sizes(op, y, u, "n t k", "y")
     check_shape(op, "gates", gates, "n t 4k", sizes)
@@ -183,64 +114,7 @@ def _dx_shape(y, gates, cells, u, dy, dh, dc, h, c, mask, dropout, *, activation
     return tuple(spec(shape, y.dtype) for shape in ((n, t, 4 * k), (k, 4 * k), (n, k), (n, k)))
 
 
-@jit
-def _close_gates(dz, d, e, gates, slopes, a, slope_a, c, on):
-    """dz of one step; d is the gradient in its h, e in its c, and then in the c before it."""
-    k = d.shape[1]
-    for i in range(d.shape[0]):
-        if not on[i]:
-            for j in range(4 * k):
-                dz[i, j] = 0
-            continue
-        for j in range(k):
-            v = d[i, j] * gates[i, 3 * k + j] * slope_a[i, j] + e[i, j]
-            dz[i, j] = v * gates[i, 2 * k + j] * slopes[0, i, j]
-            dz[i, k + j] = v * c[i, j] * slopes[1, i, j]
-            dz[i, 2 * k + j] = v * gates[i, j] * slopes[2, i, j]
-            dz[i, 3 * k + j] = d[i, j] * a[i, j] * slopes[3, i, j]
-            e[i, j] = v * gates[i, k + j]
-
-
-def _dx_numba(
-    outs, y, gates, cells, u, dy, dh, dc, h, c, mask, dropout, *, activation, recurrent_activation, go_backwards
-):
-    dz, du, dh0, dc0 = outs
-    act, rec = _codes("lstm_dx", activation, recurrent_activation)
-    n, t, k = y.shape
-    before = np.zeros((n, t, k), y.dtype)
-    d = np.array(zeros_or(dh, y, (n, k)))
-    dc0[...] = 0 if dc is None else dc
-    back = np.ascontiguousarray(np.transpose(u))[None]
-    on, slopes, passed = np.ones(n, np.bool_), np.empty((4, n, k), y.dtype), np.empty((1, n, k), y.dtype)
-    for s, at in reversed(_times(t, go_backwards)):
-        old_h, old_c = (y[:, s - 1], cells[:, s - 1]) if s else (zeros_or(h, y, (n, k)), zeros_or(c, y, (n, k)))
-        with np.errstate(all="ignore"):
-            before[:, at] = old_h if dropout is None else old_h * dropout
-            if dy is not None:
-                d += dy[:, s]
-        if mask is not None:
-            on[:] = mask[:, at]
-        for q, code in enumerate((rec, rec, act, rec)):
-            slopes[q] = gates[:, s, q * k : (q + 1) * k]
-            slope_loop(slopes[q], code)
-        a = np.array(cells[:, s])
-        squash_loop(a, act)
-        slope_a = a.copy()
-        slope_loop(slope_a, act)
-        _close_gates(
-            dz[:, at], d, dc0, np.ascontiguousarray(gates[:, s]), slopes, a, slope_a, np.ascontiguousarray(old_c), on
-        )
-        product_loop(passed, np.ascontiguousarray(dz[:, at])[None], back)
-        if dropout is not None:
-            with np.errstate(all="ignore"):
-                passed[0] *= dropout
-        np.copyto(d, passed[0], where=on[:, None])
-    dh0[...] = d
-    terms = np.ascontiguousarray(before.reshape(n * t, k).T)[None]
-    product_loop(du[None], terms, dz.reshape(1, n * t, 4 * k))
-
-
-@kernel(shape=_dx_shape, native=_native, numba=_dx_numba)
+@kernel(shape=_dx_shape, native=_native, numba=loops.dx)
 def lstm_dx(
     y, gates, cells, u, dy=None, dh=None, dc=None, h=None, c=None, mask=None, dropout=None, *,
     activation="tanh", recurrent_activation="sigmoid", go_backwards=False,
@@ -268,11 +142,11 @@ def lstm_dx(
         >>> dz.round(4)  # g * i (1 - i), 0, i * (1 - g^2), 0
         array([[[0.1904, 0.    , 0.21  , 0.    ]]], dtype=float32)
     """
-    act, rec = _codes("lstm_dx", activation, recurrent_activation)
+    act, rec = gate_codes("lstm_dx", activation, recurrent_activation)
     n, t, k = y.shape
     dz, before = np.zeros((n, t, 4 * k), y.dtype), np.zeros((n, t, k), y.dtype)
     d, e = zeros_or(dh, y, (n, k)), zeros_or(dc, y, (n, k))
-    for s, at in reversed(_times(t, go_backwards)):
+    for s, at in reversed(times(t, go_backwards)):
         i, f, g, o = np.split(gates[:, s], 4, axis=-1)
         old_h, old_c = (y[:, s - 1], cells[:, s - 1]) if s else (zeros_or(h, y, (n, k)), zeros_or(c, y, (n, k)))
         before[:, at] = old_h if dropout is None else old_h * dropout
@@ -294,7 +168,7 @@ def lstm_dx(
 
 def _cell_shape(x, w, u, b, h, c, *, activation, recurrent_activation):
     op = "lstm_cell"
-    _codes(op, activation, recurrent_activation)
+    gate_codes(op, activation, recurrent_activation)
     check_floats(op, x=x, w=w, u=u, b=b, h=h, c=c)
     if len(x.shape) != 2:
         raise ValueError(f"{op}: x: expected shape (n, i), received {tuple(x.shape)}")
@@ -307,18 +181,7 @@ def _cell_shape(x, w, u, b, h, c, *, activation, recurrent_activation):
     return spec((sizes["n"], k), x.dtype), spec((sizes["n"], k), x.dtype)
 
 
-def _cell_numba(outs, x, w, u, b, h, c, *, activation, recurrent_activation):
-    z = np.empty((1, x.shape[0], w.shape[1]), x.dtype)
-    product_loop(z, np.ascontiguousarray(x)[None], np.ascontiguousarray(w)[None])
-    if b is not None:
-        with np.errstate(all="ignore"):
-            z += b
-    y, gates, cells = (np.empty((len(x), 1, size), x.dtype) for size in (len(u), 4 * len(u), len(u)))
-    _forward_numba((y, *outs, gates, cells), z[0][:, None], u, h, c, None, None, activation=activation,
-                   recurrent_activation=recurrent_activation, go_backwards=False)  # fmt: skip
-
-
-@kernel(shape=_cell_shape, native=_native, numba=_cell_numba)
+@kernel(shape=_cell_shape, native=_native, numba=loops.cell)
 def lstm_cell(x, w, u, b=None, h=None, c=None, *, activation="tanh", recurrent_activation="sigmoid"):
     """Runs one step of an LSTM: i, f, g, o = gates of x @ w + b + h @ u; c = f * c + i * g; h = o * A(c).
 

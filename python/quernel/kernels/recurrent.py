@@ -21,6 +21,16 @@ def gate_code(activation, name, op):
     return ACTIVATIONS.index(activation)
 
 
+def gate_codes(op, activation, recurrent_activation):
+    """The numbers of both functions of a gated layer."""
+    return gate_code(activation, "activation", op), gate_code(recurrent_activation, "recurrent_activation", op)
+
+
+def times(t, go_backwards):
+    """(step, time) in the order of the steps."""
+    return [(s, t - 1 - s if go_backwards else s) for s in range(t)]
+
+
 def squash(x, code):
     """The definition of the gate functions: the fused activations of a dense layer."""
     return activate(x, FUSED[code])
