@@ -209,6 +209,8 @@ def as_tensor(value, name="value", dtype=None):
         )
     elif isinstance(value, (list, tuple)) and dtype is not None and not _holds_tensor(value):
         return Tensor(as_array(np.asarray(value, dtypes.standardize_dtype(dtype)), name))
+    elif type(value) is float and dtype is not None and dtypes.standardize_dtype(dtype) == "float64":
+        return Tensor(as_array(np.float64(value), name))  # not by way of floatx, which has fewer digits and less range
     else:
         tensor = _from_python(value, name)
     if dtype is not None:

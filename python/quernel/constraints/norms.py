@@ -1,6 +1,7 @@
 """Constraints: what a variable is mapped to after each update."""
 
 from .. import ops, recording
+from ..ops.norm import square_factor
 
 _EPSILON = 1e-7  # Keras's backend.epsilon()
 
@@ -29,8 +30,13 @@ class Constraint(recording.Versioned):
         return cls(**config)
 
 
-def _norm(w, axis):
-    return ops.sqrt(ops.sum(ops.square(w), axis=axis, keepdims=True))
+def _scaled_norm(w, axis):
+    """(w * factor, its norm, factor): 1, or a power of two where the sum of the squares of w could overflow."""
+    w = ops.convert_to_tensor(w)
+    factor = square_factor([w], tuple(range(w.ndim)) if axis is None else axis)
+    factor = 1.0 if factor is None else factor
+    w = w * factor
+    return w, ops.sqrt(ops.sum(ops.square(w), axis=axis, keepdims=True)), factor
 
 
 class MaxNorm(Constraint):
@@ -51,8 +57,8 @@ class MaxNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w):
-        norm = _norm(w, self.axis)
-        return w * (ops.clip(norm, 0, self.max_value) / (norm + _EPSILON))
+        w, norm, factor = _scaled_norm(w, self.axis)
+        return w * (ops.clip(norm / factor, 0, self.max_value) / (norm + factor * _EPSILON))
 
     def get_config(self):
         return {"max_value": self.max_value, "axis": self.axis}
@@ -84,7 +90,8 @@ class UnitNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w):
-        return w / (_norm(w, self.axis) + _EPSILON)
+        w, norm, factor = _scaled_norm(w, self.axis)
+        return w / (norm + factor * _EPSILON)
 
     def get_config(self):
         return {"axis": self.axis}
@@ -112,9 +119,12 @@ class MinMaxNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w):
-        norm = _norm(w, self.axis)
-        wanted = self.rate * ops.clip(norm, self.min_value, self.max_value) + (1 - self.rate) * norm
-        return w * (wanted / (norm + _EPSILON))
+        scaled, norm, factor = _scaled_norm(w, self.axis)
+        clipped = ops.clip(norm / factor, self.min_value, self.max_value)
+        if self.rate == 1:  # the quotient of `clipped` and the whole norm could be too small for a float
+            return scaled * (clipped / (norm + factor * _EPSILON))
+        wanted = self.rate * (clipped * factor) + (1 - self.rate) * norm
+        return w * (wanted / (norm + factor * _EPSILON))
 
     def get_config(self):
         return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}

@@ -5,11 +5,11 @@ import warnings
 from typing import NamedTuple
 
 from .. import ops, recording
-from ..dtypes import floatx
 from ..row_gradient import RowGradient
 from ..tensor import Tensor, as_tensor
 from ..variable import Variable
 from . import schedules
+from .clipping import clip_by_norm, global_scale
 from .state import State
 
 
@@ -178,14 +178,15 @@ class Optimizer(State):
         """The gradients, and the factor that the update still has to apply to all of them, or None."""
         if not (self.clipnorm or self.clipvalue or self.global_clipnorm):
             return grads, None
+        scale = None
         values = [g.values if type(g) is Rows else g for g in grads]  # rows that are not there are 0
         if self.global_clipnorm:
-            return grads, _global_scale(values, self.global_clipnorm)
-        if self.clipnorm:
-            values = [_clip_by_norm(g, self.clipnorm) for g in values]
+            values, scale = global_scale(values, self.global_clipnorm)
+        elif self.clipnorm:
+            values = [clip_by_norm(g, self.clipnorm) for g in values]
         else:
             values = [ops.clip(g, -self.clipvalue, self.clipvalue) for g in values]
-        return [Rows(g.rows, v) if type(g) is Rows else v for g, v in zip(grads, values)], None
+        return [Rows(g.rows, v) if type(g) is Rows else v for g, v in zip(grads, values)], scale
 
     # --- weight decay
 
@@ -231,17 +232,3 @@ class Optimizer(State):
     def from_config(cls, config):
         rate = config.get("learning_rate")
         return cls(**{**config, "learning_rate": schedules.deserialize(rate)} if isinstance(rate, dict) else config)
-
-
-def _clip_by_norm(g, limit):
-    norm = ops.sqrt(ops.sum(ops.square(g)))
-    return g * float(limit) / ops.maximum(norm, float(limit))
-
-
-def _global_scale(grads, limit):
-    """limit / max(norm of all gradients, limit)."""
-    total = None
-    for g in grads:
-        part = ops.cast(ops.sum(ops.square(g)), dtype=floatx())
-        total = part if total is None else total + part
-    return float(limit) / ops.maximum(ops.sqrt(total), float(limit))
