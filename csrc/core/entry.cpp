@@ -4,36 +4,25 @@
 // Everything that is not such a call goes the long way: Kernel.long_way checks it, finds who computes it, raises what
 // there is to raise, and hands what it found to `remember`. So no rule and no message of an op is here.
 #include <Python.h>
-#include <structmember.h>
 
-#include <cstring>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "core/arrays.hpp"
 #include "core/binding.hpp"
+#include "core/call_key.hpp"
 #include "core/team.hpp"
+#include "core/tensors.hpp"
 
 namespace py = pybind11;
 
 namespace quernel {
 namespace {
 
-using Key = std::vector<int64_t>;
+using Key = CallKey;
 
 constexpr size_t MOST_KNOWN = 512;  // calls of one op; then it begins anew
-
-struct HashKey {
-    size_t operator()(const Key& key) const {
-        uint64_t h = key.size();
-        for (int64_t word : key) {
-            h = (h ^ (uint64_t)word) * 0x9E3779B97F4A7C15u;
-            h ^= h >> 29;
-        }
-        return h;
-    }
-};
 
 struct Output {
     Py_intptr_t shape[MAX_RANK];
@@ -48,113 +37,28 @@ struct Known {
     std::vector<double> floats;
     std::vector<Output> outs;
     bool single;  // the result is an array and no tuple
+    bool view;    // which NumPy makes: the definition is called, nothing else above is there
 };
 
 struct Calls {
     uint64_t lists = 0, updates = 0;  // bit i: input i is a list, is written
     Py_ssize_t inputs = 0;
     int64_t generation = -1;
-    std::unordered_map<Key, std::shared_ptr<const Known>, HashKey> known;
+    std::unordered_map<Key, std::shared_ptr<const Known>, HashCallKey> known;
 };
 
 struct Entry {
     PyObject_HEAD Calls* calls;
 };
 
+Calls& calls_of(PyObject* self) { return *reinterpret_cast<Entry*>(self)->calls; }
+
 // What the whole process knows; guarded by the GIL.
 int64_t generation = 0;          // of the choice of backend and instruction set
 int64_t recorders = 0;           // at work: then every call goes the long way
 thread_local int64_t tapes = 0;  // that record this thread's ops
-PyTypeObject* tensor_type = nullptr;
-PyTypeObject* variable_type = nullptr;
-Py_ssize_t array_offset = 0;  // of Tensor._array
-PyObject *name_array, *name_out, *name_long_way, *name_bad_index;
-
-// --- keys
-
-enum Tag : int64_t { INT = 1, FLOAT, BOOL, NONE, TEXT, TUPLE, LIST, OUT };
-
-bool describe_array(PyObject* object, Key& key) {
-    using api = py::detail::npy_api;
-    if (object == Py_None) {
-        key.push_back(-1);
-        return true;
-    }
-    if (Py_TYPE(object) != api::get().PyArray_Type_) return false;
-    const auto* array = py::detail::array_proxy(object);
-    const auto* dtype = py::detail::array_descriptor_proxy(array->descr);
-    const int code = dtype_code(dtype->type_num);
-    if (code < 0 || dtype->byteorder == '>' || array->nd > MAX_RANK) return false;
-    if (!(array->flags & api::NPY_ARRAY_ALIGNED_)) return false;
-    key.push_back(array->nd | dtype->type_num << 8 | (array->flags & api::NPY_ARRAY_WRITEABLE_ ? 1 << 30 : 0));
-    const int64_t odd = item_size(code) - 1;
-    for (int d = 0; d < array->nd; ++d) {
-        if (array->strides[d] & odd) return false;
-        key.push_back(array->dimensions[d]);
-    }
-    return true;
-}
-
-void describe_text(PyObject* text, Key& key) {
-    const Py_ssize_t bytes = PyUnicode_GET_LENGTH(text) * PyUnicode_KIND(text);
-    const size_t at = key.size();
-    key.resize(at + 3 + (size_t)bytes / 8, 0);
-    key[at] = TEXT;
-    key[at + 1] = bytes * 8 + PyUnicode_KIND(text);
-    std::memcpy(&key[at + 2], PyUnicode_DATA(text), (size_t)bytes);
-}
-
-// Tells 2.0 from 2, True from 1 and -0.0 from 0.0.
-bool describe_value(PyObject* value, Key& key) {
-    if (value == Py_None) {
-        key.push_back(NONE);
-    } else if (PyBool_Check(value)) {
-        key.push_back(BOOL);
-        key.push_back(value == Py_True);
-    } else if (PyLong_CheckExact(value)) {
-        int overflow;
-        key.push_back(INT);
-        key.push_back(PyLong_AsLongLongAndOverflow(value, &overflow));
-        return !overflow;
-    } else if (PyFloat_CheckExact(value)) {
-        int64_t bits;
-        const double number = PyFloat_AS_DOUBLE(value);
-        std::memcpy(&bits, &number, sizeof bits);
-        key.push_back(FLOAT);
-        key.push_back(bits);
-    } else if (PyUnicode_CheckExact(value)) {
-        describe_text(value, key);
-    } else if (PyTuple_CheckExact(value) || PyList_CheckExact(value)) {
-        const Py_ssize_t n = PySequence_Fast_GET_SIZE(value);
-        key.push_back(PyTuple_CheckExact(value) ? TUPLE : LIST);
-        key.push_back(n);
-        for (Py_ssize_t i = 0; i < n; ++i)
-            if (!describe_value(PySequence_Fast_GET_ITEM(value, i), key)) return false;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-bool describe_out(PyObject* out, Key& key) {
-    using api = py::detail::npy_api;
-    key.push_back(OUT);
-    if (out == Py_None || !describe_array(out, key)) return false;
-    return py::detail::array_proxy(out)->flags & api::NPY_ARRAY_C_CONTIGUOUS_;
-}
-
-// The array of a Tensor or Variable, anything else as it is; borrowed.
-PyObject* array_of(PyObject* value) {
-    PyTypeObject* const type = Py_TYPE(value);
-    if (type == tensor_type || PyType_IsSubtype(type, tensor_type)) {
-        PyObject* array = *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(value) + array_offset);
-        return array ? array : value;
-    }
-    if (type != variable_type) return value;
-    PyObject** dict = _PyObject_GetDictPtr(value);
-    PyObject* array = dict && *dict ? PyDict_GetItemWithError(*dict, name_array) : nullptr;
-    return array ? array : value;
-}
+PyObject* watch = nullptr;       // watch(kernel, inputs, result, attributes) tells this thread's tapes
+PyObject *name_out, *name_long_way, *name_bad_index, *name_definition;
 
 // One call as Python makes it. `tensors`: arrays come as Tensors and Variables, and so do the results.
 struct Asked {
@@ -221,20 +125,6 @@ struct Views {
     }
 };
 
-py::object tensor_of(py::handle array) {
-    PyObject* tensor = tensor_type->tp_alloc(tensor_type, 0);
-    if (!tensor) throw py::error_already_set();
-    *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(tensor) + array_offset) = array.inc_ref().ptr();
-    return py::reinterpret_steal<py::object>(tensor);
-}
-
-py::object tensors_of(py::object result) {
-    if (!PyTuple_CheckExact(result.ptr())) return tensor_of(result);
-    py::tuple tensors(py::len(result));
-    for (size_t i = 0; i < tensors.size(); ++i) tensors[i] = tensor_of(PyTuple_GET_ITEM(result.ptr(), (Py_ssize_t)i));
-    return tensors;
-}
-
 void hold(const Calls& calls, const Asked& asked, std::vector<py::object>& held) {
     for (Py_ssize_t i = 0; i < calls.inputs; ++i) {
         PyObject* const arg = asked.at(i);
@@ -295,9 +185,33 @@ py::object make(const Known& known, const Calls& calls, const Asked& asked, PyOb
     return asked.tensors ? tensors_of(std::move(result)) : result;
 }
 
+// What a view's definition gives for a known call.
+py::object make_view(PyObject* self, const Asked& asked) {
+    py::tuple arrays((size_t)asked.count);
+    for (Py_ssize_t i = 0; i < asked.count; ++i)
+        arrays[(size_t)i] = py::reinterpret_borrow<py::object>(asked.array(asked.args[i]));
+    const auto definition = py::reinterpret_steal<py::object>(PyObject_GetAttr(self, name_definition));
+    if (!definition) throw py::error_already_set();
+    auto result = py::reinterpret_steal<py::object>(PyObject_Call(definition.ptr(), arrays.ptr(), asked.keywords));
+    if (!result) throw py::error_already_set();
+    return asked.tensors ? tensor_of(result) : result;
+}
+
+// Whether a view of these is one of nobody's Variable, and of no list: then it is known, too.
+bool plain_view(const Asked& asked) {
+    for (Py_ssize_t i = 0; i < asked.count; ++i)
+        if (asked.tensors && !is_exact_tensor(asked.args[i])) return false;
+    PyObject *name, *value;
+    Py_ssize_t position = 0;
+    while (asked.keywords && PyDict_Next(asked.keywords, &position, &name, &value))
+        if (PyList_CheckExact(value)) return false;
+    return true;
+}
+
 enum Outcome { DONE, UNKNOWN, UNUSUAL, BAD_INDEX };
 
-Outcome attempt(Calls& calls, const Asked& asked, py::object& result) {
+Outcome attempt(PyObject* self, const Asked& asked, py::object& result) {
+    Calls& calls = calls_of(self);
     if (recorders) return UNUSUAL;
     static thread_local Key key;
     PyObject* out = nullptr;
@@ -309,7 +223,12 @@ Outcome attempt(Calls& calls, const Asked& asked, py::object& result) {
     const auto found = calls.known.find(key);
     if (found == calls.known.end()) return UNKNOWN;
     const std::shared_ptr<const Known> known = found->second;  // another thread may clear them during the call
-    result = make(*known, calls, asked, out);
+    if (known->view) {
+        if (!plain_view(asked)) return UNUSUAL;
+        result = make_view(self, asked);
+    } else {
+        result = make(*known, calls, asked, out);
+    }
     return result ? DONE : BAD_INDEX;
 }
 
@@ -331,8 +250,6 @@ PyObject* guarded(F body) {
     return nullptr;
 }
 
-Calls& calls_of(PyObject* self) { return *reinterpret_cast<Entry*>(self)->calls; }
-
 PyObject* entry_new(PyTypeObject* type, PyObject*, PyObject*) {
     PyObject* self = type->tp_alloc(type, 0);
     if (self) reinterpret_cast<Entry*>(self)->calls = new Calls;
@@ -350,7 +267,7 @@ PyObject* entry_call(PyObject* self, PyObject* args, PyObject* keywords) {
     return guarded([&]() -> PyObject* {
         const Asked asked{&PyTuple_GET_ITEM(args, 0), PyTuple_GET_SIZE(args), keywords, false};
         py::object result;
-        const Outcome outcome = attempt(calls_of(self), asked, result);
+        const Outcome outcome = attempt(self, asked, result);
         if (outcome == DONE) return result.release().ptr();
         auto named = py::reinterpret_steal<py::dict>(keywords ? PyDict_Copy(keywords) : PyDict_New());
         if (outcome == BAD_INDEX) return PyObject_CallMethodObjArgs(self, name_bad_index, args, named.ptr(), nullptr);
@@ -368,14 +285,22 @@ PyObject* entry_describe(PyObject* self, PyObject* const* args, Py_ssize_t) {
     Py_RETURN_NONE;
 }
 
-// quick(inputs, attributes): the Tensor or Tensors of a known call that no tape and no recorder watches, else None.
+// quick(inputs, attributes): the Tensor or Tensors of a known call, of which the tapes are told; None for other calls.
 PyObject* entry_quick(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-    if (tapes || calls_of(self).updates || count != 2 || !PyDict_CheckExact(args[1])) Py_RETURN_NONE;
+    if (calls_of(self).updates || count != 2 || !PyDict_CheckExact(args[1])) Py_RETURN_NONE;
     if (!(PyTuple_CheckExact(args[0]) || PyList_CheckExact(args[0]))) Py_RETURN_NONE;
     return guarded([&]() -> PyObject* {
-        const Asked asked{PySequence_Fast_ITEMS(args[0]), PySequence_Fast_GET_SIZE(args[0]), args[1], true};
+        auto inputs = py::reinterpret_borrow<py::object>(args[0]);
+        if (tapes) inputs = inputs_of_tapes(args[0]);
+        if (!inputs) Py_RETURN_NONE;
+        const Asked asked{PySequence_Fast_ITEMS(inputs.ptr()), PySequence_Fast_GET_SIZE(inputs.ptr()), args[1], true};
         py::object result;
-        if (attempt(calls_of(self), asked, result) != DONE) result = py::none();
+        if (attempt(self, asked, result) != DONE) Py_RETURN_NONE;
+        if (tapes) {
+            PyObject* const arguments[] = {self, inputs.ptr(), result.ptr(), args[1]};
+            const auto told = py::reinterpret_steal<py::object>(PyObject_Vectorcall(watch, arguments, 4, nullptr));
+            if (!told) throw py::error_already_set();
+        }
         return result.release().ptr();
     });
 }
@@ -389,11 +314,15 @@ PyObject* entry_remember(PyObject* self, PyObject* const* args, Py_ssize_t) {
         Key key;
         if (!describe(calls, asked, key, &out) || PyLong_AsLongLong(args[2]) != generation) Py_RETURN_NONE;
         auto known = std::make_shared<Known>();
-        const auto payload = py::reinterpret_borrow<py::tuple>(args[3]);
-        known->op = &op_at(payload[1].cast<int>(), payload[2].cast<int>());
-        for (py::handle n : payload[3].cast<py::tuple>()) known->ints.push_back(n.cast<int64_t>());
-        for (py::handle n : payload[4].cast<py::tuple>()) known->floats.push_back(n.cast<double>());
+        known->view = args[3] == Py_None;
+        const auto payload = known->view ? py::tuple() : py::reinterpret_borrow<py::tuple>(args[3]);
+        if (!known->view) {
+            known->op = &op_at(payload[1].cast<int>(), payload[2].cast<int>());
+            for (py::handle n : payload[3].cast<py::tuple>()) known->ints.push_back(n.cast<int64_t>());
+            for (py::handle n : payload[4].cast<py::tuple>()) known->floats.push_back(n.cast<double>());
+        }
         for (py::handle spec : py::reinterpret_borrow<py::tuple>(args[4])) {
+            if (known->view) break;
             const auto shape = spec.attr("shape").cast<py::tuple>();
             Output o;
             o.dtype = spec.attr("dtype");
@@ -425,15 +354,16 @@ PyMethodDef methods[] = {
     {"quick", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(entry_quick)), METH_FASTCALL,
      "quick(inputs, attributes): the Tensor or Tensors of a known call that nobody watches, else None."},
     {"remember", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(entry_remember)), METH_FASTCALL,
-     "remember(args, keywords, generation, payload, specs, single): calls like this one are native and known."},
+     "remember(args, keywords, generation, payload, specs, single): calls like this one are known; a view has no "
+     "payload."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 
 void bind_entry(py::module_& m) {
-    name_array = PyUnicode_InternFromString("_array");
     name_out = PyUnicode_InternFromString("out");
     name_long_way = PyUnicode_InternFromString("long_way");
+    name_definition = PyUnicode_InternFromString("definition");
     name_bad_index = PyUnicode_InternFromString("bad_index");
     PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(entry_new)},
                            {Py_tp_dealloc, reinterpret_cast<void*>(entry_free)},
@@ -446,16 +376,10 @@ void bind_entry(py::module_& m) {
     m.def("set_generation", [](int64_t count) { generation = count; }, "Forgets all known calls.");
     m.def("set_recorders", [](int64_t count) { recorders = count; }, "While there are any, no call is a known one.");
     m.def("set_tapes", [](int64_t count) { tapes = count; }, "How many tapes record this thread's ops.");
+    bind_tensors(m);
     m.def(
-        "set_tensors",
-        [](const py::type& tensor, const py::type& variable) {
-            const py::object member = tensor.attr("__dict__")["_array"];
-            if (Py_TYPE(member.ptr()) != &PyMemberDescr_Type) throw py::type_error("expected a slot named _array");
-            array_offset = reinterpret_cast<PyMemberDescrObject*>(member.ptr())->d_member->offset;
-            tensor_type = reinterpret_cast<PyTypeObject*>(tensor.inc_ref().ptr());
-            variable_type = reinterpret_cast<PyTypeObject*>(variable.inc_ref().ptr());
-        },
-        "The classes that `quick` takes.");
+        "set_watch", [](const py::object& function) { watch = function.inc_ref().ptr(); },
+        "Sets watch(kernel, inputs, result, attributes), which tells this thread's tapes of a known call.");
 }
 
 }  // namespace quernel

@@ -10,7 +10,7 @@ import importlib
 import threading
 
 from . import tree
-from .backend import set_tapes
+from .backend import set_tapes, set_watch
 from .kernels.kernel import is_float
 from .tensor import as_tensor
 
@@ -64,6 +64,16 @@ def tapes():
     except AttributeError:
         _local.stack = []
         return _local.stack
+
+
+def _watch(kernel, inputs, result, attrs):
+    """Tells this thread's tapes of an op."""
+    outputs = result if type(result) is tuple else (result,)
+    for tape in tapes():
+        tape._record(kernel, inputs, outputs, attrs)
+
+
+set_watch(_watch)
 
 
 def is_watched(tensor):
@@ -232,9 +242,9 @@ class GradientTape:
         tracked = self._tracked
         if not tracked or not _touches(inputs, tracked) or rule_of(kernel) is None:
             return
-        follow = [id(o) for o in outputs if is_float(o._array.dtype)]
+        follow = [id(o) for o in outputs if o._array.dtype.kind == "f" or is_float(o._array.dtype)]
         if follow:
-            self._nodes.append(Node(kernel, inputs, outputs, attrs))
+            self._nodes.append(Node(kernel, inputs, outputs, kernel.freeze(attrs)))
             tracked.update(follow)
 
     def gradient(self, target, sources, output_gradients=None, unconnected_gradients="none"):

@@ -260,6 +260,12 @@ def set_tapes(count):
         _state.core.set_tapes(count)
 
 
+def set_watch(function):
+    """Tells the core whom to tell of the calls it makes while tapes record."""
+    if _state.core is not None:
+        _state.core.set_watch(function)
+
+
 def set_tensors(tensor, variable):
     """Tells the core the classes whose objects it takes for their arrays."""
     if _state.core is not None:

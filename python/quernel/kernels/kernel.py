@@ -89,8 +89,9 @@ class Kernel(backends.Entry):
         result = self.run(arrays, attrs, out)
         if usual:
             resolved = self._find(arrays, attrs)
-            if resolved.backend == "native":
-                self.remember(args, given, self._generation, resolved.payload, resolved.outs, resolved.single)
+            if resolved.backend in ("native", "view"):
+                payload = None if self.view else resolved.payload
+                self.remember(args, given, self._generation, payload, resolved.outs, resolved.single)
         return result
 
     def bad_index(self, args, keywords):

@@ -55,10 +55,11 @@ def apply(kernel, inputs, attrs):
             readers = readers or type(value) is Reader
             arrays.append(value._array)
         tensors.append(value)
-    settled = kernel.freeze(attrs)
-    if recording.count or kernel.view:
-        result = kernel.run(arrays, settled)
+    if recording.count:
+        result = kernel.run(arrays, kernel.freeze(attrs))
     else:
+        if "out" in attrs:
+            raise TypeError(f"{kernel.name}: unknown argument 'out'; Tensors are immutable")
         result = kernel(*arrays, **attrs)  # which the core may know
     if type(result) is tuple:
         outputs = tuple(map(Tensor, result))
@@ -71,7 +72,7 @@ def apply(kernel, inputs, attrs):
         if recorder is not None:
             recorder.keep(outputs)
     for tape in autograd.tapes():
-        tape._record(kernel, tensors, outputs, settled)
+        tape._record(kernel, tensors, outputs, attrs)
     return outputs[0] if single else outputs
 
 

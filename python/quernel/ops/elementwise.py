@@ -7,9 +7,11 @@ import numpy as np
 from .. import ops, recording
 from ..dtypes import result_type
 from ..tensor import Tensor
+from ..variable import Reader, Variable
 from .apply import operand
 
 _WEAK = (bool, int, float)
+_READY = (Tensor, Reader)
 
 
 def meet(*values):
@@ -17,18 +19,26 @@ def meet(*values):
 
     Python numbers are weak: they become arrays of the dtype of what they meet.
     """
-    first, second = values[0], values[1]
-    if type(first) is Tensor:  # the common cases, without a look at the table: one float dtype, perhaps with a number
+    first, second = _read(values[0]), _read(values[1])
+    if type(first) in _READY:  # the common cases, without a look at the table: one float dtype, perhaps with a number
         dtype = first._array.dtype
-        if type(second) is Tensor and second._array.dtype is dtype and (dtype.kind == "f" or len(values) == 2):
+        if type(second) in _READY and second._array.dtype is dtype and (dtype.kind == "f" or len(values) == 2):
             return first, second
         if type(second) in _WEAK and dtype.kind == "f":
-            return first, _weak(second, dtype.name)
+            return first, _weak(second, dtype)
+    elif type(first) in _WEAK and type(second) in _READY and second._array.dtype.kind == "f":
+        return _weak(first, second._array.dtype), second
+    values = (first, second, *values[2:])
     wants_float = values[-1] is float
     numbers = values[:-1] if wants_float else values
     numbers = [v if type(v) in _WEAK else operand(v) for v in numbers]
     dtype = result_type(*[v if type(v) in _WEAK else v.dtype for v in numbers], *([float] * wants_float))
     return tuple(_in(v, dtype) for v in numbers)
+
+
+def _read(value):
+    """A Variable's Tensor, anything else as it is."""
+    return value.value if type(value) is Variable else value
 
 
 def _in(value, dtype):
@@ -51,7 +61,8 @@ def _kept(kind, value, dtype):
 
 def as_float(x):
     """x, integers and bools in the default float dtype."""
-    if type(x) is Tensor and x._array.dtype.kind == "f":
+    x = _read(x)
+    if type(x) in _READY and x._array.dtype.kind == "f":
         return x
     x = operand(x)
     dtype = result_type(x.dtype, float)
