@@ -90,7 +90,7 @@ def test_rows_side_by_side_equal_rows_alone(engine, n):
             assert_same_bits(kernel(*arrays, **attributes), np.concatenate(alone), name)
 
 
-WIDTHS = [16, 17, 31, 64, 100, 129, 512, 513]
+WIDTHS = [16, 17, 31, 64, 100, 129, 512, 513, 4097, 5003]
 LABELS = {"from_logits": True}
 
 

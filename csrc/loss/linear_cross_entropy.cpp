@@ -256,7 +256,7 @@ void linear_cross_entropy_run(const Call& c, const Team& team, char* scratch) {
             if (k >= 0) {
                 const float m = row_max(q, s.o), picked = q[k] - m;
                 if (!of_q) guess = largest_logit(q, s.o, m);
-                const float sum = exp_sum(q, m, of_q ? q : nullptr, s.o, {q + s.z_pitch, q + s.z_pitch});
+                const float sum = exp_sum(q, m, of_q ? q : nullptr, s.o, q + s.z_pitch);
                 if (of_q) guess = largest_probability(q, s.o, sum);
                 loss = log_of(sum) - picked;
             }
@@ -307,7 +307,7 @@ void linear_cross_entropy_dx_run(const Call& c, const Team& team, char* scratch)
             if (k >= 0) {
                 const float m = row_max(q, s.o), picked = q[k] - m;
                 if (!of_q) guess = largest_logit(q, s.o, m);
-                sum = exp_sum(q, m, q, s.o, {q + s.z_pitch, q + s.z_pitch});
+                sum = exp_sum(q, m, q, s.o, q + s.z_pitch);
                 if (of_q) guess = largest_probability(q, s.o, sum);
                 loss = log_of(sum) - picked;
             }

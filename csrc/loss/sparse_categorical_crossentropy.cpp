@@ -1,8 +1,42 @@
 // sparse_categorical_crossentropy: a class number for every row of the last axis; log-softmax and pick in one pass.
 #include "loss/label.hpp"
+#include "softmax/overlap.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
+
+namespace {
+
+// Long rows, for overlapped_rows; k is negative where the class is none.
+struct LossRow : ExpRow {
+    float* loss;
+    int64_t k;
+    LossRow(const float* x, float* loss, int64_t k) : ExpRow{x, nullptr}, loss(loss), k(k) {}
+    QUERNEL_INLINE void fetch(int64_t) const {}
+    void sum(float s) const { *loss = k < 0 ? 0 : log_of(s) - (x[k] - m); }
+    QUERNEL_INLINE void step(int64_t, int) const {}
+    void end() const {}
+};
+struct SlopesRow : ExpRow {  // over the exponentials
+    int64_t n, k;
+    float g, hit = 0;
+    Divisor by{zero()};
+    SlopesRow(const float* x, float* dx, int64_t n, int64_t k, float g) : ExpRow{x, dx}, n(n), k(k), g(g) {}
+    QUERNEL_INLINE void fetch(int64_t i) const { __builtin_prefetch(e + i + FETCH, 1); }
+    void sum(float s) {
+        by = Divisor(set1(s));
+        if (k >= 0) hit = (e[k] / s - 1.0f) * g;
+    }
+    QUERNEL_INLINE void step(int64_t i, int l) const { store_m(e + i, mul(by(load_m(e + i, l)), set1(g)), l); }
+    void end() const {
+        if (k < 0)
+            __builtin_memset(e, 0, (size_t)n * 4);
+        else
+            e[k] = hit;
+    }
+};
+
+}  // namespace
 
 bool sparse_categorical_crossentropy_prepare(Call& c) {
     if (c.n_in != 2 || c.n_out != 1 || c.n_ints != 1) return refuse(c, "expected target, output, one output, one flag");
@@ -48,17 +82,14 @@ void sparse_categorical_crossentropy_run(const Call& c, const Team& team, char* 
             storeu(value, sub(log_s, sub(loadu(picked), m)));
             for (int i = 0; i < rows; ++i) loss[at[2][i]] = bad >> i & 1 ? 0 : value[i];
         });
+    if (logits)
+        return overlapped_rows<3>(r, {&c.in[1], &c.in[0], &c.out[0]}, team, scratch,
+                                  [&](float* const* row, const ptrdiff_t* at) {
+                                      return LossRow(row[0], loss + at[2], label(c.in[0], at[1], n, team));
+                                  });
     for_rows<3>(r, {&c.in[1], &c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t* at) {
-        const float* x = row[0];
         const int64_t k = label(c.in[0], at[1], r.n, team);
-        if (k < 0) {
-            loss[at[2]] = 0;
-        } else if (logits) {
-            const float m = row_max(x, r.n);
-            loss[at[2]] = log_of(exp_sum(x, m, nullptr, r.n, following(r, x, 0, x, 0))) - (x[k] - m);
-        } else {
-            loss[at[2]] = -first(vlog(clip_probability(set1(x[k]))));
-        }
+        loss[at[2]] = k < 0 ? 0 : -first(vlog(clip_probability(set1(row[0][k]))));
     });
 }
 
@@ -108,17 +139,18 @@ void sparse_categorical_crossentropy_dx_run(const Call& c, const Team& team, cha
                 slopes(c.out[0].f32w() + at[3][i], n, sums[i], dy[at[2][i]], k);
             }
         });
+    if (logits)
+        return overlapped_rows<4>(r, {&c.in[2], &c.in[1], &c.in[0], &c.out[0]}, team, scratch,
+                                  [&](float* const* row, const ptrdiff_t* at) {
+                                      return SlopesRow(row[0], row[3], n, label(c.in[1], at[1], n, team), dy[at[2]]);
+                                  });
     for_rows<4>(r, {&c.in[2], &c.in[1], &c.in[0], &c.out[0]}, team, scratch,
                 [&](float* const* row, const ptrdiff_t* at) {
-                    const float *x = row[0], g = dy[at[2]];
+                    const float* x = row[0];
                     float* dx = row[3];
                     const int64_t k = label(c.in[1], at[1], r.n, team);
-                    if (!logits || k < 0) {
-                        __builtin_memset(dx, 0, (size_t)r.n * 4);
-                        if (k >= 0 && !(x[k] < LOW || x[k] > HIGH)) dx[k] = -g / x[k];
-                        return;
-                    }
-                    slopes(dx, r.n, exp_sum(x, row_max(x, r.n), dx, r.n, following(r, x, 0, dx, 3)), g, k);
+                    __builtin_memset(dx, 0, (size_t)r.n * 4);
+                    if (k >= 0 && !(x[k] < LOW || x[k] > HIGH)) dx[k] = -dy[at[2]] / x[k];
                 });
 }
 

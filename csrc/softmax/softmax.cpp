@@ -1,5 +1,5 @@
 // softmax, log_softmax and their gradients.
-#include "softmax/softmax.hpp"
+#include "softmax/overlap.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -33,6 +33,49 @@ void log_slopes(const float* dy, const float* y, float sum, float* dx, int64_t n
         store_m(dx + i, sub(load_m(dy + i, m), mul(vexp(load_m(y + i, m)), s)), m);
     });
 }
+
+// Long rows of the four, for overlapped_rows.
+struct SoftmaxRow : ExpRow {
+    Divisor by{zero()};
+    SoftmaxRow(const float* x, float* y) : ExpRow{x, y} {}
+    QUERNEL_INLINE void fetch(int64_t i) const { __builtin_prefetch(e + i + FETCH, 1); }
+    void sum(float s) { by = Divisor(set1(s)); }
+    QUERNEL_INLINE void step(int64_t i, int k) const { store_m(e + i, by(load_m(e + i, k)), k); }
+    void end() const {}
+};
+struct LogSoftmaxRow : ExpRow {
+    float* y;
+    vf log_s = zero();
+    LogSoftmaxRow(const float* x, float* y) : ExpRow{x, nullptr}, y(y) {}
+    QUERNEL_INLINE void fetch(int64_t) const {}
+    void sum(float s) { log_s = set1(log_of(s)); }
+    QUERNEL_INLINE void step(int64_t i, int k) const { store_m(y + i, sub(sub(load_m(x + i, k), set1(m)), log_s), k); }
+    void end() const {}
+};
+struct SoftmaxDxRow : SumRow {
+    const float *dy, *y;
+    float* dx;
+    vf s = zero();
+    SoftmaxDxRow(float* const* row) : dy(row[0]), y(row[1]), dx(row[2]) {}
+    void sum(float value) { s = set1(value); }
+    QUERNEL_INLINE vf term(int64_t i, int k) const { return keep_m(mul(load_m(dy + i, k), load_m(y + i, k)), k); }
+    QUERNEL_INLINE void step(int64_t i, int k) const {
+        store_m(dx + i, mul(sub(load_m(dy + i, k), s), load_m(y + i, k)), k);
+    }
+    void end() const {}
+};
+struct LogSoftmaxDxRow : SumRow {
+    const float *dy, *y;
+    float* dx;
+    vf s = zero();
+    LogSoftmaxDxRow(float* const* row) : dy(row[0]), y(row[1]), dx(row[2]) {}
+    void sum(float value) { s = set1(value); }
+    QUERNEL_INLINE vf term(int64_t i, int k) const { return load_m(dy + i, k); }
+    QUERNEL_INLINE void step(int64_t i, int k) const {
+        store_m(dx + i, sub(load_m(dy + i, k), mul(vexp(load_m(y + i, k)), s)), k);
+    }
+    void end() const {}
+};
 
 }  // namespace
 
@@ -78,13 +121,8 @@ void softmax_run(const Call& c, const Team& team, char* scratch) {
                 });
             }
         });
-    for_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
-        const float* x = row[0];
-        float* y = row[1];
-        const Divisor s(set1(exp_sum(x, row_max(x, r.n), y, r.n, following(r, x, 0, y, 1))));
-        each_vector(r.n,
-                    [=](int64_t i, int m) __attribute__((always_inline)) { store_m(y + i, s(load_m(y + i, m)), m); });
-    });
+    overlapped_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch,
+                       [](float* const* row, const ptrdiff_t*) { return SoftmaxRow(row[0], row[1]); });
 }
 
 void log_softmax_run(const Call& c, const Team& team, char* scratch) {
@@ -114,15 +152,8 @@ void log_softmax_run(const Call& c, const Team& team, char* scratch) {
                 });
             }
         });
-    for_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
-        const float* x = row[0];
-        float* y = row[1];
-        const float m = row_max(x, r.n);
-        const vf top = set1(m), log_s = set1(log_of(exp_sum(x, m, nullptr, r.n, following(r, x, 0, y, 1))));
-        each_vector(r.n, [=](int64_t i, int k) __attribute__((always_inline)) {
-            store_m(y + i, sub(sub(load_m(x + i, k), top), log_s), k);
-        });
-    });
+    overlapped_rows<2>(r, {&c.in[0], &c.out[0]}, team, scratch,
+                       [](float* const* row, const ptrdiff_t*) { return LogSoftmaxRow(row[0], row[1]); });
 }
 
 void softmax_dx_run(const Call& c, const Team& team, char* scratch) {
@@ -158,6 +189,9 @@ void softmax_dx_run(const Call& c, const Team& team, char* scratch) {
                 });
             }
         });
+    if (n > CHUNK)  // shorter rows stay in L1 between their passes
+        return overlapped_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch,
+                                  [](float* const* row, const ptrdiff_t*) { return SoftmaxDxRow(row); });
     for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
         const float *dy = row[0], *y = row[1];
         float* dx = row[2];
@@ -195,11 +229,8 @@ void log_softmax_dx_run(const Call& c, const Team& team, char* scratch) {
                 log_slopes(dy, y, sums[i], c.out[0].f32w() + at[2][i], n);
             }
         });
-    for_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch, [&](float* const* row, const ptrdiff_t*) {
-        const float *dy = row[0], *y = row[1];
-        float* dx = row[2];
-        log_slopes(dy, y, row_sum(dy, r.n), dx, r.n);
-    });
+    overlapped_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch,
+                       [](float* const* row, const ptrdiff_t*) { return LogSoftmaxDxRow(row); });
 }
 
 }  // namespace QUERNEL_ISA
