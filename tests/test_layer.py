@@ -440,3 +440,37 @@ def test_config():
         Holder(Linear()).get_config()
     with pytest.raises(TypeError, match="Linear: unknown argument 'unit'"):
         Linear(unit=3)
+
+
+class Counting(qn.layers.Layer):
+    """Counts its calls; `build` sets a weight."""
+
+    def build(self, input_shape):
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+        self.w = self.add_weight(shape=(), initializer="zeros")
+        self.w.assign(2.0)
+
+    def call(self, x):
+        self.calls.assign_add(1.0)
+        return x * self.w
+
+
+class Around(qn.layers.Layer):
+    """Builds another layer in its `call`."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Counting()
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def test_a_call_on_shapes_alone_changes_no_state_but_building_does():
+    x = qn.Input((3,))
+    one, two = Counting(), Around()
+    model = qn.Model(x, two(one(x)))
+    assert [float(c.calls) for c in (one, two.inner)] == [0, 0]
+    assert one.compute_output_shape((None, 3)) == (None, 3)
+    assert model(np.ones((1, 3), "float32")).numpy().tolist() == [[4.0] * 3]
+    assert [float(c.calls) for c in (one, two.inner)] == [1, 1]

@@ -152,6 +152,44 @@ def test_a_bad_index_in_a_turn():
     with pytest.raises(ValueError, match="at least 1"):
         run_turns([step.job((values,))], 0)
 
+    finished = []
+    at.assign(0)
+    total.assign(0.0)
+    with pytest.raises(IndexError, match="step 1 of 2"):
+        run_turns([step.job((values,), steps=2)], 5, results=finished)
+    assert [float(r) for r in finished] == [3.0, 10.0, 21.0] and int(at) == 7
+
+
+class Page(qn.layers.Layer):
+    """Adds one row of a table in each step; the rows end with step `n`."""
+
+    def __init__(self, n):
+        super().__init__()
+        self.at = self.add_weight(shape=(), dtype="int64", trainable=False, initializer="zeros")
+        self.table = self.add_weight(shape=(n, 3), trainable=False, initializer="ones")
+
+    def call(self, x):
+        y = x + qn.ops.take(self.table, self.at, axis=0)
+        self.at.assign_add(1)
+        return y
+
+
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_epochs_before_one_that_fails_are_in_the_history(alone, verbose):
+    found = []
+    for eager in (False, True):
+        qn.utils.set_random_seed(3)
+        model = qn.Sequential([qn.layers.Input((6,)), qn.layers.Dense(3), Page(46)])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=eager)
+        with pytest.raises(IndexError, match="gather: .*46" if eager else "train_step: step 2 of 4: .*46"):
+            model.fit(X, Y, batch_size=25, epochs=30, verbose=verbose)
+        found.append(outcome(model, model.history))
+        assert model.history.epoch == list(range(11)) and int(model.optimizer.iterations) == 46
+        if not eager:
+            assert (len(alone) < 12) is (verbose == 0)  # many in one call: what this test is about
+        alone.clear()
+    assert found[0] == found[1]
+
 
 def test_no_job_without_a_plan(monkeypatch):
     step = qn.function(lambda x: x + 1.0)

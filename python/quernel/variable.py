@@ -9,6 +9,7 @@ import weakref
 
 from . import autograd, backend, dtypes, naming, recording
 from .kernels.kernel import empty
+from .operation import in_spec_scope
 from .tensor import Operators, Tensor, as_tensor
 
 
@@ -204,13 +205,11 @@ class Variable(Operators):
 
     def _only_shapes(self, value, what):
         """Whether this assignment happens while only shapes are wanted; then nothing is written."""
-        if not getattr(value, "_is_symbolic", False):
-            return False
-        from .operation import in_spec_scope
-
-        if not in_spec_scope():
+        if in_spec_scope():
+            return True
+        if getattr(value, "_is_symbolic", False):
             raise TypeError(f"{what}: Variable {self._path}: expected values, received the KerasTensor {value.name!r}")
-        return True
+        return False
 
     def _update(self, kernel_name, value, broadcast):
         if self._only_shapes(value, kernel_name):

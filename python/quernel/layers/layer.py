@@ -16,6 +16,7 @@ from ..operation import (
     in_spec_scope,
     spec_scope,
     standardize_shape,
+    state_scope,
     tensor_like,
 )
 from ..tensor import Tensor, as_tensor, is_tensor
@@ -49,7 +50,7 @@ def _wrap_build(original):
             return
         object.__setattr__(self, "_building", True)
         try:
-            with self._scope():
+            with state_scope(), self._scope():
                 object.__setattr__(self, "_path", naming.current_path())
                 original(self, *args, **kwargs)
         finally:

@@ -59,12 +59,14 @@ class ShortEpochs:
             return []
         before = time.perf_counter()
         self.shield.hold()  # Ctrl-C finds all epochs that ran in the History
+        logs, results = [], []
         try:
-            logs = [floats(result) for result in run_turns(jobs, turns, CALL)]
-            for epoch, values in enumerate(logs, first):
+            run_turns(jobs, turns, CALL, results)
+        finally:  # a step of a later epoch may have raised: those before it are whole
+            for epoch, result in enumerate(results, first):
+                logs.append(floats(result))
                 self.callbacks.on_epoch_begin(epoch)
-                self.callbacks.on_epoch_end(epoch, values)
-        finally:
+                self.callbacks.on_epoch_end(epoch, logs[-1])
             self.shield.release()
         self._seconds = (time.perf_counter() - before) / len(logs)
         return logs

@@ -18,13 +18,14 @@ class Job(NamedTuple):
     within: tuple
 
 
-def run_turns(jobs, turns, seconds=0.0):
+def run_turns(jobs, turns, seconds=0.0, results=None):
     """Runs the jobs in order, up to `turns` times, at least once.
 
     Args:
         jobs: list of Jobs.
         turns: how many times at most.
         seconds: stop after the first turn that ends later than this; 0: no limit.
+        results: list that gets what is returned; also of the whole turns before one that raises.
 
     Returns:
         For each turn the result of the last job's last step.
@@ -32,14 +33,15 @@ def run_turns(jobs, turns, seconds=0.0):
     Raises:
         IndexError, ValueError: what a step raises; the state is as before that step.
     """
-    native, result = [], None
+    native, result, results = [], None, [] if results is None else results
     for job in jobs:
         part, result = job.plan.turn(job.leaves, job.steps, turns, job.outs)
         native.append(part)
     done, at, steps = backend._state.core.run_turns(native, turns, seconds)
+    results.extend(result(turn) for turn in range(done))
     for job in jobs:
         job.plan.runs += done * job.steps
     if at >= 0:
         bad = jobs[at]
         bad.function._explain(bad.entry, bad.plan, bad.args, False, bad.leaves, steps, bad.within)
-    return [result(turn) for turn in range(done)]
+    return results
