@@ -1,34 +1,21 @@
-"""Layer: an Operation with state. What a call does, in which order, is in `__call__`; how state is found, in
-tracking.py.
+"""Layer: an Operation with state. What a call does, in which order, is in `__call__`; how a layer is built, in
+building.py; its dtypes, in casting.py; what it owns, in state.py; how state is found, in tracking.py.
 """
 
 import functools
 import inspect
-import os
-import threading
 import warnings
 
-from .. import dtypes, naming, recording, tree
-from ..operation import (
-    KerasTensor,
-    Node,
-    any_symbolic,
-    in_spec_scope,
-    spec_scope,
-    standardize_shape,
-    state_scope,
-    tensor_like,
-)
-from ..tensor import Tensor, as_tensor, is_tensor
+from .. import dtypes, recording, tree
+from ..operation import KerasTensor, Node, any_symbolic, in_spec_scope, spec_scope, standardize_shape, tensor_like
+from ..tensor import Tensor, is_tensor
 from ..tracking import Tracker
 from ..tracking import local as _local
 from .arguments import Call, shapes_for
+from .building import Building, building_lock
+from .casting import Casting
 from .input_spec import InputSpec, assert_input_compatibility
 from .state import State
-
-_building = threading.RLock()  # one for all layers: locks of their own could be taken in two orders
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_building._at_fork_reinit)
 
 
 class _Context:
@@ -40,29 +27,7 @@ class _Context:
         self.training = None
 
 
-def _wrap_build(original):
-    """`build` in the layer's name scope; afterwards the layer is built and takes no more state."""
-
-    @functools.wraps(original)
-    def build(self, *args, **kwargs):
-        if self._building:  # super().build(...)
-            original(self, *args, **kwargs)
-            return
-        object.__setattr__(self, "_building", True)
-        try:
-            with state_scope(), self._scope():
-                object.__setattr__(self, "_path", naming.current_path())
-                original(self, *args, **kwargs)
-        finally:
-            object.__setattr__(self, "_building", False)
-        bound = inspect.signature(original).bind(self, *args, **kwargs).arguments
-        self._mark_built(dict(list(bound.items())[1:]))
-
-    build._is_wrapped_build = True
-    return build
-
-
-class Layer(State):
+class Layer(Building, Casting, State):
     """A function with state: weights, sublayers, losses. Subclasses define `call`, and `build(input_shape)` where
     weights depend on it.
 
@@ -88,12 +53,6 @@ class Layer(State):
     """
 
     _tracked_as = "layers"
-
-    def __init_subclass__(cls, **keywords):
-        super().__init_subclass__(**keywords)
-        build = cls.__dict__.get("build")
-        if build is not None and not getattr(build, "_is_wrapped_build", False):
-            cls.build = _wrap_build(build)
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls, *args, **kwargs)
@@ -192,85 +151,11 @@ class Layer(State):
     def supports_masking(self, value):
         self._supports_masking = bool(value)
 
-    @property
-    def dtype_policy(self):
-        return self._dtype_policy
-
-    @dtype_policy.setter
-    def dtype_policy(self, value):
-        if self.built and self.weights:
-            raise ValueError(
-                f"layer {self.name!r}: expected a dtype policy before the layer is built, received {value!r}"
-            )
-        self._dtype_policy = dtypes.policy(value)
-
-    @property
-    def compute_dtype(self):
-        """The dtype it computes in."""
-        return self._dtype_policy.compute_dtype
-
-    @property
-    def variable_dtype(self):
-        """The dtype of its weights."""
-        return self._dtype_policy.variable_dtype
-
-    dtype = variable_dtype
-
-    @property
-    def input_dtype(self):
-        """The dtype that floating-point inputs are cast to."""
-        return self.compute_dtype
-
-    # --- building
-
-    _locks_state = True  # whether no more state may be added once it is built
-
-    def _mark_built(self, shapes):
-        object.__setattr__(self, "_build_shapes", shapes)
-        self.built = True
-        self._tracker.locked = self._locks_state
-
-    def _scope(self):
-        if self._parent_path is None:
-            object.__setattr__(self, "_parent_path", naming.current_path())
-        return naming.name_scope(self.name, self, self._parent_path)
-
-    def build(self, input_shape=None):
-        """Makes the weights; called once, before the first call, with the shape of its first input (or one argument
-        `<name>_shape` for each tensor argument of `call`). Without one of its own, sublayers are built as `call`
-        reaches them.
-        """
-        self._check_super_called()
-
-    def _maybe_build(self, call):
-        if self.built:
-            return
-        if type(self).build is Layer.build:
-            self.build(call.first_shape())
-            return
-        self.build(**shapes_for(self.build, call, type(self).__name__))
-        self._assert_input_compatibility(call.first)
+    # --- calling
 
     def _assert_input_compatibility(self, value):
         if self._input_spec is not None:
             assert_input_compatibility(self._input_spec, value, self.name)
-
-    def get_build_config(self):
-        """What `build_from_config` needs to build an equal layer."""
-        if self._build_shapes is None:
-            return None
-        if len(self._build_shapes) == 1:
-            return {"input_shape": next(iter(self._build_shapes.values()))}
-        return {"shapes_dict": dict(self._build_shapes)}
-
-    def build_from_config(self, config):
-        """Builds from what `get_build_config` returned."""
-        if config and "input_shape" in config:
-            self.build(tree.map_shapes(tuple, config["input_shape"]) if config["input_shape"] is not None else None)
-        elif config and "shapes_dict" in config:
-            self.build(**{k: tree.map_shapes(tuple, v) for k, v in config["shapes_dict"].items()})
-
-    # --- calling
 
     def __call__(self, *args, **kwargs):
         """Runs `call`, in this order: convert and cast inputs, check them against `input_spec`, build, settle
@@ -293,7 +178,7 @@ class Layer(State):
             call = Call(self._call_signature, args, kwargs, self._allow_non_tensor_positional_args, self.name)
         self._assert_input_compatibility(call.first)
         if not self.built:
-            with _building, recording.paused(), self._scope():
+            with building_lock, recording.paused(), self._scope():
                 self._maybe_build(call)  # or another thread has just built it
         if recording.count:
             recording.touch(self)
@@ -333,27 +218,6 @@ class Layer(State):
         if symbolic:
             return self.compute_output_spec(*call.args, **call.kwargs)
         return self.call(*call.args, **call.kwargs)
-
-    def _convert_one(self, value):
-        if isinstance(value, KerasTensor):
-            if self.autocast and value.dtype != self.compute_dtype and dtypes.is_float(value.dtype):
-                cast = KerasTensor(value.shape, self.compute_dtype, name=value.name)
-                if getattr(value, "_keras_mask", None) is not None:
-                    cast._keras_mask = value._keras_mask
-                return cast
-            return value
-        if not isinstance(value, Tensor):
-            if not (is_tensor(value) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")) or isinstance(
-                value, type
-            ):
-                return value
-            value = as_tensor(value, name=self.name)
-        if self.autocast and value._array.dtype.kind == "f" and value.dtype != self.compute_dtype:
-            cast = as_tensor(value, self.name, self.compute_dtype)
-            if getattr(value, "_keras_mask", None) is not None:
-                cast._keras_mask = value._keras_mask
-            return cast
-        return value
 
     def _settle_training(self, call, context):
         given = call.given.get("training")
@@ -427,6 +291,3 @@ class Layer(State):
         if type(self).get_config is Layer.get_config:
             return self._config_of_init(config)
         return config
-
-
-Layer.build = _wrap_build(Layer.build)
