@@ -255,9 +255,7 @@ class KernelOperation(Operation):
         return apply(self.kernel, inputs, self.attrs)
 
     def compute_output_spec(self, *inputs):
-        specs = self.kernel.specs([_shaped(v) for v in inputs], self.attrs)
-        outputs = tuple(KerasTensor(s.shape, s.dtype.name) for s in specs)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return _spec_outputs(self.kernel, inputs, self.attrs)
 
     def get_config(self):
         return {"kernel": self.kernel.name, "attrs": dict(self.attrs), "name": self.name}
@@ -285,6 +283,13 @@ def _shaped(value):
     return [_Shaped(v) for v in value] if isinstance(value, (list, tuple)) else _Shaped(value)
 
 
+def _spec_outputs(kernel, inputs, attrs, name=None):
+    """KerasTensors like the outputs; `name`: None for automatic names."""
+    specs = kernel.specs([_shaped(v) for v in inputs], attrs)
+    outputs = tuple(KerasTensor(s.shape, s.dtype.name, name) for s in specs)
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
 def apply_symbolic(kernel, inputs, attrs):
     """Runs a kernel's shape rule on KerasTensors: KerasTensors, in the graph unless within a `spec_scope`."""
     if not in_spec_scope():
@@ -296,17 +301,9 @@ def apply_symbolic(kernel, inputs, attrs):
                     f"which the model would not track; expected a Layer that owns the Variable"
                 )
         return KernelOperation(kernel, attrs)(*inputs)
-    attrs = kernel.freeze(dict(attrs))
-    specs = kernel.specs([_shaped(v) for v in inputs], attrs)
-    outputs = tuple(KerasTensor(s.shape, s.dtype.name, name=kernel.name) for s in specs)
-    return outputs[0] if len(outputs) == 1 else outputs
+    return _spec_outputs(kernel, inputs, kernel.freeze(dict(attrs)), kernel.name)
 
 
 def tensor_like(value):
     """Whether `value` is a Tensor, a Variable or a KerasTensor."""
     return isinstance(value, KerasTensor) or is_tensor(value)
-
-
-def clear_session():
-    """Automatic names start again: the next Dense is "dense"."""
-    naming.clear_names()

@@ -31,7 +31,8 @@ from .. import backend as backends
 from .. import recording
 from .compiled import jit as jit
 from .compiled import vectorized as vectorized
-from .outputs import check_out, empty
+from .execute import execute, update
+from .outputs import empty as empty
 from .resolve import Decline as Decline
 from .resolve import Spec, resolve
 from .resolve import spec as spec
@@ -216,41 +217,8 @@ class Kernel(backends.Entry):
         return resolved
 
     resolve = resolve
-
-    def _execute(self, resolved, arrays, attrs, out):
-        if self.view:
-            return resolved.payload(*arrays, **attrs)
-        if self.updates:
-            return self._update(resolved, arrays, attrs)
-        if out is None:
-            outs = None if resolved.backend == "numpy" else tuple([empty(s.shape, s.dtype) for s in resolved.outs])
-        else:
-            outs = check_out(self.name, out, resolved, self._flat(arrays))
-        if resolved.backend == "native":
-            call, isa, op, ints, floats = resolved.payload
-            try:
-                call(isa, op, self._flat(arrays), outs, ints, floats, out is not None)
-            except IndexError:
-                self.definition(*arrays, **attrs)  # raises with the range expected and the index received
-                raise
-        elif resolved.backend == "numba":
-            fresh = outs if out is None else tuple(np.empty(s.shape, s.dtype) for s in resolved.outs)
-            resolved.payload(fresh, *arrays, **attrs)
-            if out is not None:
-                for target, value in zip(outs, fresh):
-                    np.copyto(target, value)
-        else:
-            with np.errstate(all="ignore"):
-                results = resolved.payload(*arrays, **attrs)
-            results = (results,) if resolved.single else results
-            if outs is None:
-                outs = tuple(np.array(v, dtype=s.dtype, order="C") for v, s in zip(results, resolved.outs))
-            else:
-                for target, value in zip(outs, results):
-                    np.copyto(target, value, casting="unsafe")
-        if out is not None:
-            return out
-        return outs[0] if resolved.single else outs
+    _execute = execute
+    _update = update
 
     def _flat(self, arrays):
         if not self.variadic:
@@ -267,26 +235,6 @@ class Kernel(backends.Entry):
             side = outs if name in self.updates else ins
             side.extend(a) if a.__class__ is list else side.append(a)
         return tuple(ins), tuple(outs)
-
-    def _update(self, resolved, arrays, attrs):
-        for name, value in zip(self.inputs, arrays):
-            if name in self.updates:
-                for v in value if type(value) is list else (value,):
-                    if v is not None and not v.flags.writeable:
-                        raise ValueError(f"{self.name}: {name}: expected a writeable array, received a read-only one")
-        if resolved.backend == "native":
-            call, isa, op, ints, floats = resolved.payload
-            ins, outs = self._split(arrays)
-            try:
-                call(isa, op, ins, outs, ints, floats, True)
-            except IndexError:
-                self.definition(*arrays, **attrs)  # raises as above, before it writes
-                raise
-        elif resolved.backend == "numba":
-            resolved.payload((), *arrays, **attrs)
-        else:
-            with np.errstate(all="ignore"):
-                resolved.payload(*arrays, **attrs)
 
     def explain(self, *args, **keywords):
         """One line for each backend asked: who declined and why, who answers."""

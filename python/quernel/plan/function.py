@@ -9,11 +9,12 @@ import numpy as np
 
 from .. import autograd, kernels, recording, tree
 from ..operation import any_symbolic, in_spec_scope
+from ..reader import Reader, settle_readers
 from ..recording import RecordingError
 from ..tensor import Tensor, as_tensor
-from ..variable import Reader, settle_readers
 from . import check, late, summary
 from .arguments import describe, fill, fill_step, first_step
+from .entry import Entry, recent
 from .memory import give_back
 from .plan import BadIndex, Plan
 from .recorder import OUTSIDE, Recorder
@@ -21,36 +22,7 @@ from .rows import Rows
 from .trace import Trace, difference
 from .turns import Job
 
-_STATES = 8  # plans of a signature for different states of what is trainable
 MAX_PLANS = 512  # of a Function; the least recently used one goes. 200 batch sizes are no rarity, 512 are
-
-
-class _Entry:
-    """What is known of one signature: first recordings and plans, one for each state of the settings they depend on."""
-
-    __slots__ = ("firsts", "plans")
-
-    def __init__(self):
-        self.firsts = []
-        self.plans = []
-
-    def plan(self):
-        """The plan that holds now, or None."""
-        for plan in self.plans:
-            if plan.conditions.hold():
-                return plan
-        return None
-
-    def take_first(self):
-        """The first recording of a step under the present settings, or None; it is not kept."""
-        found = next((trace for trace in self.firsts if trace.conditions.hold()), None)
-        self.firsts = _recent(trace for trace in self.firsts if trace is not found)
-        return found
-
-
-def _recent(recordings):
-    """Those whose settings may come back, the latest few."""
-    return [r for r in recordings if r.conditions.may_return()][-_STATES + 1 :]
 
 
 class Function:
@@ -176,7 +148,7 @@ class Function:
     def _new_entry(self, key):
         while len(self._entries) >= MAX_PLANS:
             self._entries.popitem(last=False)
-        entry = self._entries[key] = _Entry()
+        entry = self._entries[key] = Entry()
         return entry
 
     def _record(self, entry, args, named, leaves, into):
@@ -206,7 +178,7 @@ class Function:
             if found is None:
                 plan = Plan(trace, leaves)
                 plan.engine.profile(self.profiled)
-                entry.plans = [*_recent(entry.plans), plan]
+                entry.plans = [*recent(entry.plans), plan]
                 give_back()
             elif first.built and not trace.built:  # the first step made state, and may have computed for it
                 entry.firsts.append(trace)
