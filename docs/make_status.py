@@ -3,7 +3,7 @@
 import importlib
 
 import quernel as qn
-from quernel import autograd
+from quernel import backward
 from quernel.testing.cases import all_cases, speed_cases
 
 HEAD = """# Status of the ops
@@ -26,7 +26,7 @@ def main():
         view = k.view
         if not k.updates:
             importlib.import_module(f"quernel.ops.{k.module}")
-        has_rule = not k.updates and autograd._RULES.get(name) is not None
+        has_rule = not k.updates and backward.RULES.get(name) is not None
         own = [c for c in cases if c.op == name]
         row = [
             name,

@@ -17,7 +17,7 @@ NATIVE = sorted(p for p in (TOP / "csrc").rglob("*") if p.suffix in (".cpp", ".h
 
 # Whatever escapes the kernels cannot be recorded later: these may hold, convert and describe arrays, not compute with them.
 NO_NUMPY = ("ops", "layers", "losses", "metrics", "optimizers", "initializers", "regularizers", "constraints",
-            "activations", "autograd.py", "variable.py", "tensor.py", "operation.py")  # fmt: skip
+            "activations", "autograd.py", "backward.py", "variable.py", "reader.py", "tensor.py", "operation.py")  # fmt: skip
 ALLOWED = {
     "dtype", "ndarray", "generic", "asarray", "array", "ascontiguousarray", "prod", "broadcast_shapes", "finfo", "iinfo",
     "issubdtype", "integer", "floating", "number", "bool_", "newaxis", "ndim", "shape", "isscalar", "result_type",
@@ -66,7 +66,7 @@ def test_python_files(path):
     text = path.read_text()
     assert text.startswith('"""'), "line 1 says what the file is"
     assert text.isascii(), "ASCII only"
-    assert len(text.splitlines()) <= 450, "a room is one op: split the file"
+    assert len(text.splitlines()) <= 300, "a room is one op: split the file"
     banned = {"util", "helpers", "helper", "misc", "common"}
     assert path.stem not in banned, f"{path.stem} says nothing"
     assert "NotImplementedError" not in text or path.stem in (
@@ -84,7 +84,7 @@ def test_native_files(path):
     text = path.read_text()
     assert text.startswith("//"), "line 1 says what the file is"
     assert text.isascii(), "ASCII only"
-    assert len(text.splitlines()) <= 500, "a room is one op: split the file"
+    assert len(text.splitlines()) <= 400, "a room is one op: split the file"
     room = path.relative_to(TOP / "csrc").parts[0]
     if room != "core":
         assert "#pragma omp" not in text, "threads only through Team"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import quernel as qn
-from quernel import autograd
+from quernel import backward
 from quernel.testing import gradcheck
 from quernel.testing.cases import all_cases
 
@@ -16,7 +16,7 @@ def differentiable(case):
     if kernel.updates:
         return False
     importlib.import_module(f"quernel.ops.{kernel.module}")
-    return autograd._RULES.get(kernel.name) is not None
+    return backward.RULES.get(kernel.name) is not None
 
 
 CASES = [c for c in all_cases() if c.grad and differentiable(c)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import quernel as qn
-from quernel import autograd, backend
+from quernel import backend, backward
 from quernel.testing.cases import all_cases, speed_cases
 
 OPS = sorted(qn.kernels._index)
@@ -43,7 +43,7 @@ def test_gradient_rule_or_none_on_purpose(name):
     if k.updates:
         return
     importlib.import_module(f"quernel.ops.{k.module}")
-    assert name in autograd._RULES, f"{name}: neither @gradient nor no_gradient in ops/{k.module}.py"
+    assert name in backward.RULES, f"{name}: neither @gradient nor no_gradient in ops/{k.module}.py"
 
 
 @pytest.mark.parametrize("name", OPS)
@@ -52,7 +52,7 @@ def test_cases(name):
     assert cases, f"{name}: no case"
     names = [c.name for c in cases]
     assert len(set(names)) == len(names), f"{name}: case names repeat"
-    if not kernel(name).updates and autograd._RULES.get(name) is not None:
+    if not kernel(name).updates and backward.RULES.get(name) is not None:
         assert any(c.tiny for c in cases), f"{name}: no tiny case for element-wise differences"
 
 

@@ -3,12 +3,11 @@ and dtype without data.
 """
 
 import inspect
-import threading
 
 from . import dtypes, naming, tree
+from .spec_scope import in_spec_scope, spec_scope
+from .spec_scope import state_scope as state_scope
 from .tensor import Operators, is_tensor
-
-_local = threading.local()
 
 
 class KerasTensor(Operators):
@@ -208,33 +207,6 @@ class Operation:
 
 # What every layer's configuration holds, though an `__init__` may not take it: the attributes to set instead.
 _SETTINGS = {"name": "name", "trainable": "trainable", "dtype": "dtype_policy"}
-
-
-class spec_scope:
-    """Within the `with` block only shapes are wanted: symbolic calls make no nodes, and Variables count by
-    their shape.
-    """
-
-    def __enter__(self):
-        _local.specs = getattr(_local, "specs", 0) + 1
-
-    def __exit__(self, *error):
-        _local.specs -= 1
-
-
-class state_scope:
-    """Within the `with` block values are wanted, also inside of a `spec_scope`: state is being made."""
-
-    def __enter__(self):
-        self._specs, _local.specs = getattr(_local, "specs", 0), 0
-
-    def __exit__(self, *error):
-        _local.specs = self._specs
-
-
-def in_spec_scope():
-    """Whether this thread is within a `spec_scope`."""
-    return getattr(_local, "specs", 0) > 0
 
 
 class KernelOperation(Operation):

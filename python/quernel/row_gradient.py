@@ -75,7 +75,7 @@ def table_gradient(table, ids, dy):
     no tape follows the gradient itself, else dense.
     """
     from . import ops
-    from .variable import Reader
+    from .reader import Reader
 
     shape = tuple(table.shape)
     whole = type(table) is Reader and table._variable is not None and table._array is table._variable._array

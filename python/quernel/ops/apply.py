@@ -3,9 +3,9 @@
 import functools
 
 from .. import autograd, recording
+from ..reader import Reader, derived
 from ..tensor import Tensor, as_tensor
 from ..tensor import convert_to_tensor as convert_to_tensor
-from ..variable import Reader, derived
 
 
 def is_symbolic(value):

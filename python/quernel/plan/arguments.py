@@ -4,8 +4,8 @@ import numpy as np
 
 from .. import kernels
 from ..kernels.values import as_array, attribute_key
+from ..reader import Reader
 from ..tensor import Tensor
-from ..variable import Reader
 from .recorder import alias
 from .rows import Rows
 

@@ -2,8 +2,8 @@
 
 from .. import tree
 from ..kernels.kernel import empty
+from ..reader import Reader
 from ..tensor import Tensor
-from ..variable import Reader
 from .arguments import advance_of, array_of
 from .native import NativeEngine, can_run
 from .program import Program

@@ -7,8 +7,8 @@ import numpy as np
 
 from .. import backend, dtypes, recording, tree
 from ..kernels.values import attribute_key
+from ..reader import Reader
 from ..tensor import Tensor
-from ..variable import Reader
 from .recorder import ARGUMENT, MADE, OUTSIDE, VARIABLE, root_array
 
 TENSOR, ARRAY, VALUE = "tensor", "array", "value"
