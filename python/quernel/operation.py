@@ -279,3 +279,8 @@ def apply_symbolic(kernel, inputs, attrs):
 def tensor_like(value):
     """Whether `value` is a Tensor, a Variable or a KerasTensor."""
     return isinstance(value, KerasTensor) or is_tensor(value)
+
+
+def clear_session():
+    """Automatic names start again: the next Dense is "dense"."""
+    naming.clear_names()
