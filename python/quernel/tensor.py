@@ -72,10 +72,10 @@ def _install_operators():
     """Binary operators, forward and reflected, by their names in quernel.ops."""
 
     def forward(op):
-        return lambda self, other: getattr(_ops(), op)(self, other)
+        return lambda self, other: getattr(_late[0] if _late else _ops(), op)(self, other)
 
     def reflected(op):
-        return lambda self, other: getattr(_ops(), op)(other, self)
+        return lambda self, other: getattr(_late[0] if _late else _ops(), op)(other, self)
 
     def unless_none(operator):
         return lambda self, other: NotImplemented if other is None else operator(self, other)

@@ -19,12 +19,17 @@ def meet(*values):
 
     Python numbers are weak: they become arrays of the dtype of what they meet.
     """
-    first, second = _read(values[0]), _read(values[1])
+    first, second = values[0], values[1]
+    if type(first) is Variable:
+        first = first.value
+    if type(second) is Variable:
+        second = second.value
     if type(first) in _READY:  # the common cases, without a look at the table: one float dtype, perhaps with a number
         dtype = first._array.dtype
-        if type(second) in _READY and second._array.dtype is dtype and (dtype.kind == "f" or len(values) == 2):
-            return first, second
-        if type(second) in _WEAK and dtype.kind == "f":
+        if type(second) in _READY:
+            if second._array.dtype is dtype and (len(values) == 2 or dtype.kind == "f"):
+                return first, second
+        elif type(second) in _WEAK and dtype.kind == "f":
             return first, _weak(second, dtype)
     elif type(first) in _WEAK and type(second) in _READY and second._array.dtype.kind == "f":
         return _weak(first, second._array.dtype), second
@@ -34,11 +39,6 @@ def meet(*values):
     numbers = [v if type(v) in _WEAK else operand(v) for v in numbers]
     dtype = result_type(*[v if type(v) in _WEAK else v.dtype for v in numbers], *([float] * wants_float))
     return tuple(_in(v, dtype) for v in numbers)
-
-
-def _read(value):
-    """A Variable's Tensor, anything else as it is."""
-    return value.value if type(value) is Variable else value
 
 
 def _in(value, dtype):
@@ -61,7 +61,8 @@ def _kept(kind, value, dtype):
 
 def as_float(x):
     """x, integers and bools in the default float dtype."""
-    x = _read(x)
+    if type(x) is Variable:
+        x = x.value
     if type(x) in _READY and x._array.dtype.kind == "f":
         return x
     x = operand(x)
