@@ -173,3 +173,102 @@ def test_scopes_of_threads_are_their_own():
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for future in [pool.submit(look, "a", "b"), pool.submit(look, "b", "a")]:
             future.result()
+
+
+class Penalty(qn.regularizers.Regularizer):
+    """Not registered, and without a get_config of its own."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return self.factor * qn.ops.sum(x)
+
+
+class Filled(qn.initializers.Initializer):
+    """Not registered; get_config is complete."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, shape, dtype=None):
+        return qn.ops.full(shape, self.value, dtype=dtype)
+
+    def get_config(self):
+        return {"value": self.value}
+
+
+class Applied(qn.layers.Layer):
+    """A layer of a function, without get_config."""
+
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+class Net(qn.Model):
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.dense = function, qn.layers.Dense(2)
+
+    def call(self, x):
+        return self.function(self.dense(x))
+
+
+def _sequential(*layers):
+    return qn.Sequential([qn.Input((3,)), *layers])
+
+
+def _functional(*layers):
+    y = x = qn.Input((3,))
+    for layer in layers:
+        y = layer(y)
+    return qn.Model(x, y)
+
+
+_MANY = {
+    "lambda": lambda make: make(qn.layers.Dense(2, activation=lambda t: t + 1)),
+    "regularizer": lambda make: make(qn.layers.Dense(2, kernel_regularizer=Penalty(0.5))),
+    "initializer": lambda make: make(qn.layers.Dense(2, kernel_initializer=Filled(3.0))),
+    "functions": lambda make: make(
+        qn.layers.Dense(2, kernel_regularizer=lambda w: qn.ops.sum(w), kernel_constraint=lambda w: w * 2)
+    ),
+    "layer": lambda make: make(Applied(lambda t: t * 3), qn.layers.Dense(2)),
+    "recurrent": lambda make: make(qn.layers.Reshape((3, 1)), qn.layers.LSTM(2, activation=lambda t: t)),
+    "subclass": lambda make: Net(lambda t: t * 5),
+}
+
+
+@pytest.mark.parametrize("make", [_sequential, _functional])
+@pytest.mark.parametrize("name", sorted(_MANY))
+def test_copies_and_clones_keep_functions_and_classes_that_are_not_registered(name, make):
+    x = np.arange(6.0, dtype="float32").reshape(2, 3)
+    model = _MANY[name](make)
+    y, losses = model(x).numpy(), [float(v) for v in model.losses]
+    twin, clone = copy.deepcopy(model), qn.models.clone_model(model)
+    assert np.array_equal(twin(x), y) and [float(v) for v in twin.losses] == losses
+    clone(x)
+    clone.set_weights(model.get_weights())
+    assert np.array_equal(clone(x), y) and [float(v) for v in clone.losses] == losses
+    for other in (twin, clone):
+        other.set_weights([w + 1 for w in model.get_weights()])
+    assert np.array_equal(model(x), y)
+
+
+def test_objects_that_are_not_registered_are_copied_with_their_layer():
+    layer = qn.layers.Dense(2, kernel_regularizer=Penalty(0.5))
+    layer.build((None, 3))
+    twin = copy.deepcopy(layer)
+    twin.kernel_regularizer.factor = 7.0
+    assert layer.kernel_regularizer.factor == 0.5 and twin.kernel.regularizer is twin.kernel_regularizer
+
+
+def test_a_config_that_is_written_names_no_function_of_its_own():
+    with pytest.raises(TypeError, match="'function' is a function; define get_config"):
+        Applied(lambda t: t).get_config()
+    with pytest.raises(ValueError, match="register_keras_serializable"):
+        qn.layers.Dense(2, activation=lambda t: t).get_config()
+    assert "kept" not in str(qn.regularizers.serialize(Penalty(0.5)))

@@ -1,9 +1,10 @@
 """Families of objects that may be named: "relu", "mse", {"class_name": "L2", "config": {"l2": 0.1}}."""
 
+import copy
 import inspect
 
 from .naming import to_snake_case
-from .saving.registry import get_registered_name, get_registered_object, kept_name, serialize_object
+from .saving.registry import copying, get_registered_name, get_registered_object, kept_name, serialize_object
 
 
 class Family:
@@ -45,17 +46,25 @@ class Family:
             f"{self.kind}: expected a name, a configuration, an object or a function, received {identifier!r}"
         )
 
+    def _is_known(self, cls):
+        return cls in self.objects.values() or get_registered_object(get_registered_name(cls)) is cls
+
     def serialize(self, value):
         """What `deserialize` makes an equal object from: a dict, the name of a function, or None for None."""
         if value is None:
             return None
         if hasattr(value, "get_config"):
+            if copying() and not self._is_known(type(value)):
+                return kept_name(copy.deepcopy(value))  # its get_config may be the base's, which knows no arguments
             return serialize_object(value)
         name = getattr(value, "__name__", "<lambda>")
         if self.names.get(name) is not value and (kept := kept_name(value)):
             return kept
         if name == "<lambda>":
-            raise ValueError(f"{self.kind}: expected a named function or an object with get_config, received {value!r}")
+            raise ValueError(
+                f"{self.kind}: expected a named function or an object with get_config, received {value!r}; define it by "
+                f"`def` and register it with quernel.saving.register_keras_serializable"
+            )
         return get_registered_name(value)
 
     def deserialize(self, config, custom_objects=None):

@@ -3,6 +3,7 @@ and dtype without data.
 """
 
 import inspect
+import types
 
 from . import dtypes, naming, tree
 from .spec_scope import in_spec_scope, spec_scope
@@ -175,6 +176,8 @@ class Operation:
         return self._config_of_init({"name": self.name})
 
     def _config_of_init(self, base):
+        from .saving import registry
+
         args, kwargs = self._init_arguments
         signature = inspect.signature(type(self).__init__)
         bound = signature.bind(self, *args, **kwargs)
@@ -184,7 +187,12 @@ class Operation:
                 given.update(given.pop(parameter.name, {}))
         config = {**base, **{key: value for key, value in given.items() if key not in base}}
         for key, value in given.items():
-            plain = all(leaf is None or isinstance(leaf, (str, int, float, bool)) for leaf in tree.flatten(value))
+            plain = all(
+                leaf is None
+                or isinstance(leaf, (str, int, float, bool))
+                or (isinstance(leaf, _FUNCTIONS) and registry.copying())  # a copy has the very function
+                for leaf in tree.flatten(value)
+            )
             if key not in base and not plain:
                 raise TypeError(
                     f"{type(self).__name__}: expected a `get_config` that returns the arguments of `__init__`: "
@@ -205,6 +213,7 @@ class Operation:
         return made
 
 
+_FUNCTIONS = types.FunctionType, types.MethodType, types.BuiltinFunctionType
 # What every layer's configuration holds, though an `__init__` may not take it: the attributes to set instead.
 _SETTINGS = {"name": "name", "trainable": "trainable", "dtype": "dtype_policy"}
 

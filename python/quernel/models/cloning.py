@@ -1,6 +1,7 @@
 """clone_model: the same architecture with fresh weights."""
 
 from ..layers.input_layer import InputLayer
+from ..saving.registry import functions_as_they_are
 from .functional import Functional
 from .functional_config import graph_config, graph_from_config
 from .sequential import Sequential
@@ -15,7 +16,7 @@ def clone_model(model, clone_function=None):
             config.
 
     Returns:
-        A new model.
+        A new model. Functions in it, and classes that are not registered, are the same ones.
 
     Example:
         >>> import quernel as qn
@@ -24,6 +25,11 @@ def clone_model(model, clone_function=None):
         [(3, 2), (2,)]
     """
 
+    with functions_as_they_are():
+        return _clone(model, clone_function)
+
+
+def _clone(model, clone_function):
     def make(layer):
         if clone_function is None or isinstance(layer, InputLayer):
             return type(layer).from_config(layer.get_config())

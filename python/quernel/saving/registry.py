@@ -80,7 +80,7 @@ CustomObjectScope = custom_object_scope
 
 @contextlib.contextmanager
 def functions_as_they_are():
-    """Within the `with` block, for copies in memory, configs name functions that have no name of their own, too."""
+    """Within the `with` block, for copies in memory, configs name functions and classes that are not registered, too."""
     kept = {}
     scopes, mine = _scopes.set((*_scopes.get(), kept)), _kept.set(kept)
     try:
@@ -91,13 +91,18 @@ def functions_as_they_are():
 
 
 def kept_name(function):
-    """A name that configs find this very function by in `functions_as_they_are`; None outside of it."""
+    """A name that configs find this very function, class or object by in `functions_as_they_are`; None outside of it."""
     kept = _kept.get()
     if kept is None:
         return None
     name = f"kept>{id(function)}"  # no id is another's: the dict holds on to the function
     kept[name] = function
     return name
+
+
+def copying():
+    """Whether this is in `functions_as_they_are`."""
+    return _kept.get() is not None
 
 
 def get_custom_objects():
@@ -132,7 +137,11 @@ def serialize_object(value):
     if not hasattr(value, "get_config"):
         raise TypeError(f"serialize_object: expected an object with get_config, received {type(value).__name__}")
     cls = type(value)
-    return {"class_name": cls.__name__, "registered_name": _names.get(cls), "config": value.get_config()}
+    return {
+        "class_name": cls.__name__,
+        "registered_name": _names.get(cls) or kept_name(cls),
+        "config": value.get_config(),
+    }
 
 
 def deserialize_object(config, custom_objects=None):
