@@ -18,6 +18,9 @@ constexpr int TAPS = 3;                  // of a row of the kernel, and rows: 9 
 constexpr int WIDTH = VL == 16 ? 2 : 1;  // vectors of channels: 18 chains of 32 registers, 9 of 16
 constexpr int64_t MOST_SUMS = 4 << 20;   // bytes of sums in a wave
 
+// Bytes of images from which fetching the next rows pays, and that of dy too, unless 32 channels read it whole.
+constexpr int64_t BEYOND_L2 = 2 << 20, BEYOND_L3 = 16 << 20;
+
 struct Weights {
     Conv v;
     Images x, dy;  // dy.c: from channel to channel
@@ -141,6 +144,7 @@ void add_terms(const Weights& s, int64_t n, int64_t z, int64_t y, int64_t begin,
                int64_t last, float* sums) {
     const Axis* const a = s.v.axis;
     const bool unit = (s.x.c == 1 && s.dy.c == 1) || s.v.c == 1;
+    const int64_t size = s.v.n * s.x.n * (int64_t)sizeof(float);
     const int64_t slices = s.slices / s.v.o;
     const int most = unit ? TAPS : 1;
     const float* const x = s.x.data + n * s.x.n + (z * a[0].stride - a[0].low) * s.x.at[0] +
@@ -160,6 +164,7 @@ void add_terms(const Weights& s, int64_t n, int64_t z, int64_t y, int64_t begin,
                 const float* const from =
                     x + d * a[0].dilation * s.x.at[0] + h * a[1].dilation * s.x.at[1] + w * a[2].dilation * s.x.at[2];
                 float* const to = sums + ((d * a[1].taps + h) * a[2].taps + w) * SLICE;
+                const bool ahead = h + high == bottom && s.x.at[2] == s.v.c && s.dy.at[2] == s.v.c;
                 const Row row{from,
                               dy,
                               a[1].dilation * s.x.at[1],
@@ -176,7 +181,10 @@ void add_terms(const Weights& s, int64_t n, int64_t z, int64_t y, int64_t begin,
                               to,
                               a[2].taps * SLICE,
                               s.high,
-                              s.v.n * s.x.n >= int64_t(4) << 20};
+                              from + high * a[1].dilation * s.x.at[1] + begin * a[2].stride * s.x.at[2],
+                              dy + s.dy.at[1] + begin * s.dy.at[2],
+                              ahead && size >= BEYOND_L2,
+                              ahead && size >= BEYOND_L3 && a[2].stride == 1 && s.v.c >= SLICE};
                 if (unit && s.v.o == 1 && wide == ROW_TAPS && a[2].dilation == 1 && fits(row)) {
                     add_row(row);
                     continue;

@@ -35,13 +35,25 @@ QUERNEL_INLINE void take(Sums<H, S, V>& s, const float* from, const Load& load) 
     for (int v = 0; v < V; ++v) s.dy[2][v] = s.dy[1][v], s.dy[1][v] = s.dy[0][v], s.dy[0][v] = load(from, v);
 }
 
-// V vectors of channels of one slice, the last with `lanes` lanes; x, dy, sums: of the first.
+// V vectors of channels of one slice from channel c on, the last with `lanes` lanes; sums: of the first.
 template <int H, int S, int V, bool TAIL>
-void columns(const Row& r, const float* x, const float* dy, float* sums, int lanes) {
+void columns(const Row& r, int64_t c, float* sums, int lanes) {
     const auto load = [lanes](const float* p, int v)
                           __attribute__((always_inline)) { return TAIL ? load_n(p, lanes) : loadu(p + v * VL); };
     const ptrdiff_t down = r.down, column = r.column, along = r.along, sums_h = r.sums_h;
-    const bool ahead = r.ahead;
+    // A share of the next rows that is as large as what these channels read now, into L2.
+    const bool ahead_x = r.ahead_x, ahead_dy = r.ahead_dy;
+    const int64_t before = c * (r.end - r.begin);
+    const float *next_x = r.next_x + S * S * before, *next_dy = r.next_dy + before;
+    const auto fetch = [&]() __attribute__((always_inline)) {
+        if (ahead_x)
+#pragma GCC unroll 8
+            for (int i = 0; i < S * S * V; ++i) __builtin_prefetch(next_x + i * VL, 0, 2);
+        if (ahead_dy)
+#pragma GCC unroll 2
+            for (int v = 0; v < V; ++v) __builtin_prefetch(next_dy + v * VL, 0, 2);
+        next_x += S * S * V * VL, next_dy += V * VL;
+    };
     Sums<H, S, V> s;
 #pragma GCC unroll 3
     for (int h = 0; h < H; ++h)
@@ -54,20 +66,18 @@ void columns(const Row& r, const float* x, const float* dy, float* sums, int lan
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) s.dy[i][v] = zero();
     const int64_t q = r.begin * S;  // its columns: the first ones may not exist, nor those past the last position
-    const float* from = x + q * column;
-    dy += r.begin * along;
+    const float* from = r.x + c + q * column;
+    const float* dy = r.dy + c + r.begin * along;
+    fetch();
     take(s, dy, load);
     if (q >= r.first) terms<0, 1>(s, from, down, load);
     if (S == 2 && q + 1 >= r.first) terms<1, 2>(s, from + column, down, load);
+    fetch();
     take(s, dy + along, load);
     if (q + S >= r.first) terms<0, S == 1 ? 2 : 3>(s, from + S * column, down, load);
     if (S == 2 && q + 3 >= r.first) terms<1, 2>(s, from + 3 * column, down, load);
     for (int64_t left = r.end - r.begin - 2; left > 0; --left) {
-        if (ahead)
-#pragma GCC unroll 4
-            for (int i = 0; i < S * S; ++i)
-                for (int v = 0; v < V; ++v)
-                    __builtin_prefetch(from + (2 * S + i % S) * column + (H + i / S) * down + v * VL, 0, 2);
+        fetch();
         take(s, dy + 2 * along, load);
         terms<0, TAPS>(s, from + 2 * S * column, down, load);
         if (S == 2) terms<1, 2>(s, from + 5 * column, down, load);
@@ -88,7 +98,7 @@ void columns(const Row& r, const float* x, const float* dy, float* sums, int lan
             for (int v = 0; v < V; ++v) storeu(sums + h * sums_h + w * SLICE + v * VL, s.acc[h][w][v]);
 }
 
-using Run = void (*)(const Row&, const float*, const float*, float*, int);
+using Run = void (*)(const Row&, int64_t, float*, int);
 struct Runs {
     Run whole, tail;
 };
@@ -106,7 +116,7 @@ void add_row(const Row& r) {
         const int64_t left = r.channels - c;
         float* const sums = r.sums + c / SLICE * r.slice + c % SLICE;
         const bool whole = left >= WIDTH * VL;
-        (whole ? runs.whole : runs.tail)(r, r.x + c, r.dy + c, sums, left < VL ? (int)left : VL);
+        (whole ? runs.whole : runs.tail)(r, c, sums, left < VL ? (int)left : VL);
         c += whole ? WIDTH * VL : VL;
     }
 }

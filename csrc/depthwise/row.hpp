@@ -22,7 +22,8 @@ struct Row {
     int64_t channel, channels;      // from the first channel of sums to the one after the last
     float* sums;                    // of the first tap, (slice, tap, SLICE)
     int64_t sums_h, slice;          // floats from row to row of taps, from slice to slice
-    bool ahead;                     // fetch the image's next rows: pays from main memory, costs 3 % from L3
+    const float *next_x, *next_dy;  // what the next row of dy is the first to read, and that row
+    bool ahead_x, ahead_dy;         // fetch them meanwhile, line after line as they lie, whatever channels are summed
 };
 
 // Whether there is a loop for r: at least 2 positions, with no column missing but under the first two and past the
