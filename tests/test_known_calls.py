@@ -262,3 +262,14 @@ def test_the_long_way_says_what_is_wrong_after_known_calls():
             kernels.relu(X, x=X)
         np.testing.assert_array_equal(kernels.relu(x=X), X)
         assert kernels.relu(X, out=None)[2, 3] == 11
+
+
+def test_where_one_list_ends_and_the_next_begins_is_part_of_the_call():
+    rate = np.array(0.5, "float32")
+    for _ in range(3):
+        a, b, c, d = np.ones((4, 2), "float32")
+        kernels.sgd_update([a, b], [c, d], rate)
+        assert a.tolist() == b.tolist() == [0.5, 0.5]
+        with pytest.raises(ValueError, match="gradients"):
+            kernels.sgd_update([a], [b, c, d], rate)
+        assert a.tolist() == b.tolist() == [0.5, 0.5]
