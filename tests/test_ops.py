@@ -1,5 +1,6 @@
 """Every op on every engine, case and layout against its NumPy definition in float64."""
 
+import functools
 import os
 
 import numpy as np
@@ -222,6 +223,29 @@ def test_integers_are_exact(engine, case):
         results = call(kernel, arrays, case.attrs)
     for got, want in zip(results, expected):
         assert np.array_equal(got.astype(np.float64), want.astype(np.float64)), f"{case}: integers must be exact"
+
+
+TREES = {"max", "min", "global_max_pool"}  # which of equal zeros comes first follows fold's tree, not the definition
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.op not in TREES], ids=str)
+def test_zeros_have_the_sign_of_the_definition(case):
+    """Inputs of zeros, and of zeros and ones: a result that is 0 is +0 or -0 wherever the definition's is."""
+    kernel = kernel_of(case)
+    if sum(a.size for a in flat(case.make("float32")) if a is not None) > 20_000:
+        return  # the small cases take the same paths
+    for values in ([-0.0], [-0.0, 0.0, 1.0, -1.0]):
+        draw = functools.partial(np.random.default_rng(11).choice, np.array(values, "float32"))
+        arrays = apply_to(case.make("float32"), lambda a, draw=draw: draw(a.shape) if a.dtype.kind == "f" else a)
+        with qn.backend.use_backend("numpy"):
+            expected = call(kernel, arrays, case.attrs)
+        for engine in COMPILED:
+            with engine:
+                results = call(kernel, arrays, case.attrs)
+            for i, (got, want) in enumerate(zip(results, expected)):
+                if got.dtype.kind == "f":
+                    zeros = (got == 0) & (want == 0)
+                    assert np.array_equal(np.signbit(got[zeros]), np.signbit(want[zeros])), f"{engine}, output {i}"
 
 
 def open_batch(value, size):

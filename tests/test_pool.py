@@ -229,6 +229,24 @@ def test_the_gradient_of_a_global_mean_keeps_the_sign_of_zeros(engine):
     assert_same_bits(dx, np.full((2, 4, 5, 3), -0.0, "float32"))
 
 
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("channels", [1, 3, 70])
+def test_gradients_of_windows_that_tile_keep_the_sign_of_zeros(engine, channels):
+    """Five rows in twos: each of the first four has one window's gradient, the last none. Overlapping ones add to +0."""
+    minus, x = np.full((1, 2, 1, channels), -0.0, "float32"), np.zeros((1, 5, 2, channels), "float32")
+    with engine:
+        share = k.average_pool_dx(minus, input_shape=x.shape, pool_size=2)
+        first = k.max_pool_dx(minus, x, np.zeros_like(minus), pool_size=2)
+        whole = k.global_max_pool_dx(minus[:, 0, 0], x, np.zeros((1, channels), "float32"))
+        over = k.average_pool_dx(minus, input_shape=(1, 3, 1, channels), pool_size=(2, 1), strides=1)
+        out = k.average_pool_dx(minus, input_shape=(1, 3, 1, channels), pool_size=(2, 1), padding="same")
+    assert np.signbit(share[:, :4]).all() and not np.signbit(share[:, 4]).any()
+    for dx, at in ((first, {(0, 0), (2, 0)}), (whole, {(0, 0)})):
+        for h, w in np.ndindex(5, 2):
+            assert (np.signbit(dx[0, h, w]) == ((h, w) in at)).all()
+    assert not np.signbit(over).any() and not np.signbit(out).any()
+
+
 def test_integers_and_bools_have_maxima():
     x = np.array([3, 1, 2, 5], "int32").reshape(1, 4, 1)
     y = k.max_pool(x, pool_size=2)

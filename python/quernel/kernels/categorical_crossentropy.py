@@ -44,7 +44,7 @@ def _loop(loss, target, output, logits):
                 total += np.exp(x - top)
             total = np.log(total)
             for i in range(output.shape[1]):
-                weighted -= target[r, i] * ((output[r, i] - top) - total)
+                weighted += target[r, i] * ((output[r, i] - top) - total)
         else:
             for x in output[r]:
                 total += x
@@ -54,8 +54,8 @@ def _loop(loss, target, output, logits):
                     p = low
                 if p > high:
                     p = high
-                weighted -= target[r, i] * np.log(p)
-        loss[r] = weighted
+                weighted += target[r, i] * np.log(p)
+        loss[r] = -weighted
 
 
 @jit

@@ -95,8 +95,7 @@ def _numba(outs, a, b, c=None, *, transpose_a, transpose_b, alpha, beta):
         c = np.ascontiguousarray(np.broadcast_to(c, y.shape)).reshape(-1)
         _scale_loop(y.reshape(-1), c, number(alpha), number(beta))
     elif alpha != 1:
-        flat = y.reshape(-1)
-        _scale_loop(flat, np.zeros_like(flat), number(alpha), number(0))
+        np.multiply(y, number(alpha), out=y)
 
 
 @kernel(shape=_shape, native=_native, numba=_numba)

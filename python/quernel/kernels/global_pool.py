@@ -182,7 +182,7 @@ def _average_dx_native(dy, *, input_shape):
 
 
 def _average_dx_numba(outs, dy, *, input_shape):
-    loops.average_pool_dx(outs[0], _as_images(dy, input_shape), _whole(input_shape), start=-0.0)
+    loops.average_pool_dx(outs[0], _as_images(dy, input_shape), _whole(input_shape))
 
 
 @kernel(shape=_average_dx_shape, native=_average_dx_native, numba=_average_dx_numba)

@@ -163,7 +163,8 @@ def _dx_numba(
     carry[...] = 0 if dh is None else dh
     sums = np.zeros(3 * k, y.dtype)
     backward_loop(dz, du, sums, carry, np.ascontiguousarray(y), np.ascontiguousarray(gates),
-                  np.ascontiguousarray(u.T), _contiguous(dy, y, y.shape), _contiguous(h, y, (n, k)), _mask(mask, n, t),
+                  np.ascontiguousarray(u.T), _contiguous(dy, y, y.shape, -0.0),
+                  _contiguous(h, y, (n, k)), _mask(mask, n, t),
                   _contiguous(dropout, y, (n, k), 1), *gate_codes("gru_dx", activation, recurrent_activation),
                   bool(reset_after), bool(go_backwards))  # fmt: skip
     db[...] = sums[: db.size]

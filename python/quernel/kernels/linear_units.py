@@ -40,7 +40,7 @@ def elu(x, *, alpha=1.0):
 
     Source: Clevert, Unterthiner and Hochreiter, 2015, arXiv:1511.07289.
     """
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, x.dtype.type(0), x)))
 
 
 @vectorized
@@ -99,7 +99,7 @@ def selu(x):
 
     Source: Klambauer et al., 2017, arXiv:1706.02515.
     """
-    return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))
+    return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.where(x > 0, x.dtype.type(0), x)))
 
 
 @vectorized

@@ -178,7 +178,7 @@ def batch_norm_inference(x, mean, variance, gamma=None, beta=None, *, epsilon=1e
     """
     scale = _inverse(variance, epsilon) if gamma is None else gamma * _inverse(variance, epsilon)
     y = (x - mean) * scale
-    return y if beta is None else y + beta
+    return y + (0 if beta is None else beta)
 
 
 # ---- backward ----

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .kernel import jit, kernel
+from .select import maximum
 
 
 def _check_lists(name, variables, lists):
@@ -280,6 +281,6 @@ def adam_update(
         v[i] += (g * g - v[i]) * take_v
         square = v[i]
         if vhat is not None:
-            vhat[i][...] = np.maximum(vhat[i], v[i])
+            vhat[i][...] = maximum.definition(vhat[i], v[i])
             square = vhat[i]
         w -= (m[i] * alpha_) / (np.sqrt(square) + small)

@@ -4,7 +4,7 @@ import numpy as np
 
 from . import pool_loops as loops
 from .kernel import Decline, is_float, kernel, spec
-from .window import counts, outputs, packed, sliding, taps, three
+from .window import counts, outputs, packed, sliding, taps, three, tiled
 
 
 def _need_float32(array):
@@ -128,9 +128,12 @@ def max_pool_dx(dy, x, y, *, pool_size, strides=None, padding="valid"):
     """
     dx = np.zeros_like(x)
     left = dy.copy()  # each window hands its gradient out once
-    for i, o in taps(sliding("max_pool_dx", x.shape, pool_size, strides, padding)):
+    axes = sliding("max_pool_dx", x.shape, pool_size, strides, padding)
+    alone = tiled(axes)
+    for i, o in taps(axes):
         hit = _same_value(x[i], y[o])
-        dx[i] += np.where(hit, left[o], 0)
+        gradient = np.where(hit, left[o], 0)
+        dx[i] = gradient if alone else dx[i] + gradient
         np.copyto(left[o], 0, where=hit)
     return dx
 
@@ -255,6 +258,7 @@ def average_pool_dx(dy, *, input_shape, pool_size, strides=None, padding="valid"
     axes = sliding("average_pool_dx", input_shape, pool_size, strides, padding)
     dx = np.zeros(input_shape, dy.dtype)
     share = dy / counts(axes).astype(dy.dtype)
+    alone = tiled(axes)
     for i, o in taps(axes):
-        dx[i] += share[o]
+        dx[i] = share[o] if alone else dx[i] + share[o]
     return dx

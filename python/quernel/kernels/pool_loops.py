@@ -3,6 +3,7 @@
 import numpy as np
 
 from .kernel import jit
+from .window import tiled
 
 
 def _five(a):
@@ -37,7 +38,7 @@ def max_pool(y, x, g):
 
 
 @jit
-def _max_pool_dx(dx, dy, x, y, g):
+def _max_pool_dx(dx, dy, x, y, g, alone):
     dx[:] = 0
     closed = np.empty(y.shape[4], np.bool_)
     for n, od, oh, ow in np.ndindex(y.shape[:4]):
@@ -53,13 +54,16 @@ def _max_pool_dx(dx, dy, x, y, g):
                         v = tap[c]
                         b = best[c]
                         hit = ((v == b) | ((v != v) & (b != b))) & ~closed[c]
-                        to[c] += gradient[c] if hit else 0
+                        if alone:
+                            to[c] = gradient[c] if hit else 0
+                        else:
+                            to[c] += gradient[c] if hit else 0
                         closed[c] |= hit
 
 
 def max_pool_dx(dx, dy, x, y, g):
-    """Fills dx; windows add in ascending order."""
-    _max_pool_dx(_five(dx), _five(dy), _five(x), _five(y), g)
+    """Fills dx; windows that tile it store, others add in ascending order to +0."""
+    _max_pool_dx(_five(dx), _five(dy), _five(x), _five(y), g, tiled(g))
 
 
 @jit
@@ -110,8 +114,8 @@ def average_pool(y, x, g):
 
 
 @jit
-def _average_pool_dx(dx, dy, g, start):
-    dx[:] = start
+def _average_pool_dx(dx, dy, g, alone):
+    dx[:] = 0
     share = np.empty(dy.shape[4], dy.dtype)
     for n, od, oh, ow in np.ndindex(dy.shape[:4]):
         d0 = max(0, od * g[0, 3] - g[0, 4])
@@ -128,9 +132,12 @@ def _average_pool_dx(dx, dy, g, start):
                 for w in range(w0, w1):
                     to = dx[n, d, h, w]
                     for c in range(share.size):
-                        to[c] += share[c]
+                        if alone:
+                            to[c] = share[c]
+                        else:
+                            to[c] += share[c]
 
 
-def average_pool_dx(dx, dy, g, start=0.0):
-    """Fills dx; windows add in ascending order to `start`, which is -0.0 where a single share keeps its sign."""
-    _average_pool_dx(_five(dx), _five(dy), g, start)
+def average_pool_dx(dx, dy, g):
+    """Fills dx; windows that tile it store their shares, others add in ascending order to +0."""
+    _average_pool_dx(_five(dx), _five(dy), g, tiled(g))

@@ -8,7 +8,7 @@ from .kernel import kernel, vectorized
 
 @vectorized
 def _guarded(x1, x2):
-    return x1 / x2 if x2 != 0 else x2 * 0
+    return x1 / x2 if x2 != 0 else x2 * x2  # +0
 
 
 @kernel(shape=binary("divide_no_nan", FLOATS), native=plain, numba=_guarded.fill)

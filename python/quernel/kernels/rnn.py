@@ -180,7 +180,7 @@ def _dx_numba(outs, y, u, dy, dh, h, mask, dropout, *, activation, go_backwards)
     dz, du, carry = outs
     n, t, k = y.shape
     carry[...] = 0 if dh is None else dh
-    _backward_loop(dz, du, carry, np.ascontiguousarray(y), np.ascontiguousarray(u.T), _contiguous(dy, y, y.shape),
+    _backward_loop(dz, du, carry, np.ascontiguousarray(y), np.ascontiguousarray(u.T), _contiguous(dy, y, y.shape, -0.0),
                    _contiguous(h, y, (n, k)), _mask(mask, n, t), _contiguous(dropout, y, (n, k), 1),
                    gate_code(activation, "activation", "rnn_dx"), bool(go_backwards))  # fmt: skip
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from .kernel import jit, kernel
 from .optim import check_adam, check_momentum, check_scalars, in_dtype_of, step_size
+from .select import maximum
 
 
 def _check_rows(name, variable, rows, gradient, tables):
@@ -246,6 +247,6 @@ def adam_rows_update(
         v[r] += (g * g - v[r]) * take_v
         square = v[r]
         if vhat is not None:
-            vhat[r] = np.maximum(vhat[r], v[r])
+            vhat[r] = maximum.definition(vhat[r], v[r])
             square = vhat[r]
         variable[r] -= (m[r] * alpha_) / (np.sqrt(square) + small)

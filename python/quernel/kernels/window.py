@@ -72,6 +72,11 @@ def outputs(shape, axes):
     return (shape[0], *(a.out for a in axes), shape[-1])
 
 
+def tiled(axes):
+    """Whether each element is in at most one window and no window sticks out; `axes` or the rows of `three(axes)`."""
+    return all(pool == stride and pad == 0 and out * pool <= size for size, out, pool, stride, pad in axes)
+
+
 def packed(axes):
     """The attributes of csrc/pool/pool.hpp: [rank, then for each axis pool, stride, pad]."""
     return (len(axes), *(v for a in axes for v in (a.pool, a.stride, a.pad)))
