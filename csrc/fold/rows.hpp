@@ -21,6 +21,16 @@ struct Rows {
     int64_t pitch;    // bytes of one buffer
 };
 
+// The bytes of every array of the call once.
+inline double bytes_once(const Call& call) {
+    double bytes = 0;
+    for (int i = 0; i < call.n_in; ++i)
+        if (!call.in[i].absent()) bytes += (double)call.in[i].size() * item_size(call.in[i].dtype);
+    for (int i = 0; i < call.n_out; ++i)
+        if (!call.out[i].absent()) bytes += (double)call.out[i].size() * item_size(call.out[i].dtype);
+    return bytes;
+}
+
 // Plans rows along `axis` of operands[0]'s shape. Operands without the axis have its shape less that axis.
 // flops_per_element: for the choice of ranks. Sets call.ranks and call.scratch; false with call.error set on a misfit.
 template <int S>
@@ -53,8 +63,9 @@ bool plan_rows(Call& c, Rows<S>& r, const View* const (&operands)[S], const bool
     }
     const double elements = (double)r.n * r.outer.size();
     c.flops = elements * flops_per_element;
-    c.bytes = elements * 4 * S;
+    c.bytes = elements * 4 * S;  // whole rows of all operands: the measure by which ranks were found to pay
     c.ranks = worth(c, r.outer.size());
+    c.bytes = bytes_once(c);
     r.pitch = align64(r.n * 4);
     c.scratch = c.ranks * r.buffers * r.pitch;
     return true;

@@ -58,6 +58,7 @@ bool plan(Call& c, Linear& s, const View& x, const View& w, const View& target, 
     c.flops = rows * o * (2 * d * (slopes ? 3 : 1) + 20);
     c.bytes = 4 * (rows * d * (slopes ? 2 : 1) + d * o * (slopes ? 3 : 1));
     c.ranks = worth(c, s.rows);
+    c.bytes = bytes_once(c);
     s.z_pitch = up(s.o, VL) * VL + VL, s.x_pitch = up(s.d, VL) * VL + VL;  // no power of two
     int64_t at = 0;
     const auto room = [&at](int64_t floats) {

@@ -29,13 +29,6 @@ View without_last(const View& x) {
     return v;
 }
 
-// Reports the bytes of each array once: plan_rows, which has chosen the ranks, counts those of one element a row whole.
-bool count_once(Call& c) {
-    c.bytes = 4.0 * (double)c.out[0].size();
-    for (int i = 0; i < c.n_in; ++i) c.bytes += 4.0 * (double)c.in[i].size();
-    return true;
-}
-
 }  // namespace
 
 bool mean_squared_error_prepare(Call& c) {
@@ -50,8 +43,7 @@ bool mean_squared_error_prepare(Call& c) {
         const View* const views[] = {&c.out[0], &t, &x};
         return map_prepare(c, 2, views, 3, row2<squared_error>);
     }
-    return plan_rows<3>(c, loss.rows, {&c.in[0], &c.in[1], &c.out[0]}, {true, true, false}, 1, c.in[0].rank - 1, 3) &&
-           count_once(c);
+    return plan_rows<3>(c, loss.rows, {&c.in[0], &c.in[1], &c.out[0]}, {true, true, false}, 1, c.in[0].rank - 1, 3);
 }
 
 void mean_squared_error_run(const Call& c, const Team& team, char* scratch) {
@@ -82,8 +74,7 @@ bool mean_squared_error_dx_prepare(Call& c) {
         return map_prepare(c, 3, views, 2, row3<slope>);
     }
     return plan_rows<4>(c, loss.rows, {&c.in[1], &c.in[2], &c.in[0], &c.out[0]}, {true, true, false, true}, 1,
-                        c.in[1].rank - 1, 2) &&
-           count_once(c);
+                        c.in[1].rank - 1, 2);
 }
 
 void mean_squared_error_dx_run(const Call& c, const Team& team, char* scratch) {
