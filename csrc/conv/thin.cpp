@@ -103,7 +103,8 @@ void tile(const Tile& t) {
 #pragma GCC unroll 14
                 for (int i = 0; i < R; ++i) {
                     if (decltype(some)::value && !(rows >> i & 1)) continue;
-                    const vf av = set1((i < H ? x0 : i < 2 * H ? x1 : x2)[i % H]);
+                    const float* const x = i < H ? x0 : i < 2 * H ? x1 : x2;
+                    const vf av = set1(x[i % H]);
 #pragma GCC unroll 2
                     for (int v = 0; v < V; ++v) acc[i][v] = fma(av, bv[v], acc[i][v]);
                 }
