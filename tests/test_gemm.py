@@ -168,6 +168,18 @@ def test_few_rows_and_a_matrix_that_starts_anywhere_in_a_cache_line(engine):
             assert_same_bits(out, expected, f"one column, {offset} floats off")
 
 
+@pytest.mark.parametrize("engine", FMA_ISAS, ids=str)
+@pytest.mark.parametrize("rows, terms", [(128, 256), (131, 300), (375, 257), (140, 640), (600, 600)])
+def test_order_of_one_column_of_a_transpose(engine, rows, terms):
+    """Whole columns of A side by side, the tree of lanes walked on the way; rests of vectors; a larger A in tiles."""
+    a, b = floats(terms, rows + 1), floats(terms, seed=1)
+    for start in (0, 1):
+        part = a[:, start : start + rows]
+        with engine:
+            got = qn.kernels.gemm(part, b[:, None], transpose_a=True)
+        assert_same_bits(got, column(part.T, b), f"{start} floats off")
+
+
 @pytest.mark.parametrize("engine", ISAS, ids=str)
 def test_every_layout_of_packed_products(engine, sharing):
     """Sizes and strides that take the packed paths, against the plain call on the same numbers."""

@@ -152,6 +152,48 @@ void columns(int64_t k, int lanes, const float* a, ptrdiff_t a_k, const float* b
     for (int i = 0; i < n; ++i) s[i] = tree[i].value();
 }
 
+// One chunk of `m` <= STRIP rows of A whose columns are contiguous, lane after lane in the order in which the tree adds
+// them: some of A's columns are read side by side from end to end, and sums that wait for their other half stay in L1.
+constexpr int64_t STRIP = 512;
+template <int N>
+struct Count {
+    static constexpr int value = N;
+};
+void lanes_along_rows(int64_t m, int n, const float* a, ptrdiff_t a_k, const float* b, float* s) {
+    alignas(64) float sums[7][STRIP];
+    for (int i = 0; i < LANES; ++i) {
+        const int l = (i & 1) << 5 | (i & 2) << 3 | (i & 4) << 1 | (i & 8) >> 1 | (i & 16) >> 3 | (i & 32) >> 5;
+        int waiting = 0, done = 0;  // ones of i; those at its end: levels that lane l completes
+        for (int bits = i; bits; bits &= bits - 1) ++waiting;
+        while (i >> done & 1) ++done;
+        const auto vectors = [&](int64_t j, auto count, int lanes) __attribute__((always_inline)) {
+            constexpr int V = decltype(count)::value;
+            vf acc[V];
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) acc[v] = zero();
+            const float* x = a + l * a_k + j;
+            for (int k = l; k < n; k += LANES, x += LANES * a_k) {
+                const vf bv = set1(b[k]);
+#pragma GCC unroll 4
+                for (int v = 0; v < V; ++v)
+                    acc[v] = fma(lanes < VL ? load_n(x + v * VL, lanes) : loadu(x + v * VL), bv, acc[v]);
+            }
+            for (int d = 1; d <= done; ++d)
+#pragma GCC unroll 4
+                for (int v = 0; v < V; ++v) acc[v] = add(loadu(sums[waiting - d] + j + v * VL), acc[v]);
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) storeu(sums[waiting - done] + j + v * VL, acc[v]);
+        };
+        int64_t j = 0;
+        for (; j + 4 * VL <= m; j += 4 * VL) vectors(j, Count<4>{}, VL);
+        for (; j < m; j += VL) vectors(j, Count<1>{}, m - j < VL ? (int)(m - j) : VL);
+    }
+    for (int64_t j = 0; j < m; j += VL) {
+        const int lanes = m - j < VL ? (int)(m - j) : VL;
+        store_n(s + j, load_n(sums[0] + j, lanes), lanes);
+    }
+}
+
 }  // namespace
 
 int64_t column_scratch(ptrdiff_t a_m, ptrdiff_t a_k) { return a_k == 1 || a_m == 1 ? 0 : align64(4 * CHUNK); }
@@ -178,6 +220,9 @@ void column(int64_t m, int64_t k, const float* a, ptrdiff_t a_m, ptrdiff_t a_k, 
             i = VL - past;
             columns<1>(k, (int)i, a, a_k, b, s);
         }
+        // Of up to 384 KB: 128 x 256 41 -> 48 GFLOP/s, 300 x 300 27 -> 29; 512 x 512 would lose 2 %, 1024 x 1024 7 %.
+        if (k >= 4 * LANES && k <= CHUNK && m - i >= 8 * VL && m * k <= 96 * 1024)
+            for (; i < m; i += STRIP) lanes_along_rows(m - i < STRIP ? m - i : STRIP, (int)k, a + i, a_k, b, s + i);
         for (; i + 4 * VL <= m; i += 4 * VL) columns<4>(k, VL, a + i, a_k, b, s + i);
         for (; i < m; i += VL) columns<1>(k, m - i < VL ? (int)(m - i) : VL, a + i, a_k, b, s + i);
         return;
