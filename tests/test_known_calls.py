@@ -3,6 +3,7 @@ must tell them apart there, and nothing may be different the second time.
 """
 
 import gc
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -273,3 +274,15 @@ def test_where_one_list_ends_and_the_next_begins_is_part_of_the_call():
         with pytest.raises(ValueError, match="gradients"):
             kernels.sgd_update([a], [b, c, d], rate)
         assert a.tolist() == b.tolist() == [0.5, 0.5]
+
+
+def test_a_known_call_before_any_variable():
+    """The core learns the class of Tensors with that of Variables, which a program of ops alone does not import."""
+    code = (
+        "import numpy as np, quernel as qn\n"
+        "x = np.ones((2, 3), 'float32')\n"
+        "for _ in range(3): y = qn.ops.relu(x)\n"
+        "print(y.numpy().sum())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.split() == ["6.0"], done.stderr

@@ -287,7 +287,7 @@ PyObject* entry_describe(PyObject* self, PyObject* const* args, Py_ssize_t) {
 
 // quick(inputs, attributes): the Tensor or Tensors of a known call, of which the tapes are told; None for other calls.
 PyObject* entry_quick(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-    if (calls_of(self).updates || count != 2 || !PyDict_CheckExact(args[1])) Py_RETURN_NONE;
+    if (!knows_tensors() || calls_of(self).updates || count != 2 || !PyDict_CheckExact(args[1])) Py_RETURN_NONE;
     if (!(PyTuple_CheckExact(args[0]) || PyList_CheckExact(args[0]))) Py_RETURN_NONE;
     return guarded([&]() -> PyObject* {
         auto inputs = py::reinterpret_borrow<py::object>(args[0]);

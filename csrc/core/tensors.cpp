@@ -19,6 +19,8 @@ bool is_tensor(PyObject* value) {
 
 }  // namespace
 
+bool knows_tensors() { return tensor_type; }
+
 bool is_exact_tensor(PyObject* value) { return Py_TYPE(value) == tensor_type; }
 
 PyObject* array_of(PyObject* value) {

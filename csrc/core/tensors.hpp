@@ -4,6 +4,7 @@
 
 namespace quernel {
 
+bool knows_tensors();                   // set_tensors was called: variable.py has been imported
 bool is_exact_tensor(PyObject* value);  // of no class derived from Tensor
 PyObject* array_of(PyObject* value);    // of a Tensor or Variable, anything else as it is; borrowed
 pybind11::object tensor_of(pybind11::handle array);
