@@ -130,7 +130,7 @@ def test_a_known_call_checks_where_it_writes():
         out, row = np.empty_like(X), np.empty((4, 4), "float32")
         assert kernels.add(X, X, out=out) is out and out[2, 3] == 22
         row[:3] = X
-        with pytest.raises(ValueError, match="add: out: the output overlaps an input; pass a separate array"):
+        with pytest.raises(ValueError, match="add: out: the output overlaps an input"):
             kernels.add(row[:3], X, out=row[1:])
         with pytest.raises(ValueError, match="add: out: expected shape"):
             kernels.add(X, X, out=np.empty((4, 3), "float32"))
