@@ -210,6 +210,15 @@ def test_threads_that_change_the_lists_of_a_known_call():
     assert not any(wrong)
 
 
+@native
+def test_the_core_refuses_what_no_kernel_tells_it():
+    for arguments in ((), (1,), ((), {}, 0, None, [], True)):
+        with pytest.raises(TypeError, match="expected"):
+            kernels.relu.remember(*arguments)
+    with pytest.raises(TypeError, match="expected 3 arguments, received 1"):
+        kernels.relu.describe_inputs(0)
+
+
 def test_thousands_of_shapes_need_no_more_memory():
     def calls(start):
         for n in range(start, start + 2000):

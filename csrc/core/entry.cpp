@@ -107,35 +107,35 @@ bool describe(const Calls& calls, const Asked& asked, Key& key, PyObject** out) 
 
 // --- known calls
 
+// The views of a call and, of those that come from Python, their arrays: another thread may take them out of their list
+// or Tensor, from the moment that an allocation runs a finalizer of Python's on.
 struct Views {
     View room[16];
+    PyObject* held[16] = {};
     std::vector<View> more;
+    std::vector<py::object> more_held;
     View* data = room;
     int32_t count = 0;
 
-    void add(const View& v) {
+    Views() = default;
+    Views(const Views&) = delete;
+    ~Views() {
+        for (PyObject* object : held) Py_XDECREF(object);
+    }
+
+    void add(const View& v, PyObject* array = nullptr) {
         if (count < 16) {
-            room[count++] = v;
+            room[count] = v;
+            held[count++] = Py_XNewRef(array);
             return;
         }
         if (more.empty()) more.assign(room, room + 16);
         more.push_back(v);
+        more_held.push_back(py::reinterpret_borrow<py::object>(array));
         data = more.data();
         ++count;
     }
 };
-
-void hold(const Calls& calls, const Asked& asked, std::vector<py::object>& held) {
-    for (Py_ssize_t i = 0; i < calls.inputs; ++i) {
-        PyObject* const arg = asked.at(i);
-        if ((calls.lists >> i & 1) && PyList_CheckExact(arg)) {
-            for (Py_ssize_t j = 0; j < PyList_GET_SIZE(arg); ++j)
-                held.push_back(py::reinterpret_borrow<py::object>(asked.array(PyList_GET_ITEM(arg, j))));
-        } else {
-            held.push_back(py::reinterpret_borrow<py::object>(asked.array(arg)));
-        }
-    }
-}
 
 // What the call returns; a null object where an index is out of range.
 py::object make(const Known& known, const Calls& calls, const Asked& asked, PyObject* out) {
@@ -143,11 +143,11 @@ py::object make(const Known& known, const Calls& calls, const Asked& asked, PyOb
     for (Py_ssize_t i = 0; i < calls.inputs; ++i) {
         PyObject* const arg = asked.at(i);
         Views& side = calls.updates >> i & 1 ? written : in;
+        const auto add = [&](PyObject* array) { side.add(view_of(array, "input", (size_t)i), array); };
         if ((calls.lists >> i & 1) && PyList_CheckExact(arg)) {
-            for (Py_ssize_t j = 0; j < PyList_GET_SIZE(arg); ++j)
-                side.add(view_of(asked.array(PyList_GET_ITEM(arg, j)), "input", (size_t)i));
+            for (Py_ssize_t j = 0; j < PyList_GET_SIZE(arg); ++j) add(asked.array(PyList_GET_ITEM(arg, j)));
         } else {
-            side.add(view_of(asked.array(arg), "input", (size_t)i));
+            add(asked.array(arg));
         }
     }
     py::object result = py::none();
@@ -179,8 +179,6 @@ py::object make(const Known& known, const Calls& calls, const Asked& asked, PyOb
     prepare(*known.op, call, num_threads());
     if (out || calls.updates)
         check_outputs(known.op->name, in.data, (size_t)in.count, written.data, (size_t)written.count);
-    std::vector<py::object> held;  // whose list or Tensor another thread may change
-    if (releases_gil(call)) hold(calls, asked, held);
     if (!run_prepared(*known.op, call)) return {};
     return asked.tensors ? tensors_of(std::move(result)) : result;
 }
@@ -276,8 +274,9 @@ PyObject* entry_call(PyObject* self, PyObject* args, PyObject* keywords) {
     });
 }
 
-PyObject* entry_describe(PyObject* self, PyObject* const* args, Py_ssize_t) {
+PyObject* entry_describe(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     Calls& calls = calls_of(self);
+    if (count != 3) return PyErr_Format(PyExc_TypeError, "expected 3 arguments, received %zd", count);
     calls.lists = PyLong_AsUnsignedLongLong(args[0]);
     calls.updates = PyLong_AsUnsignedLongLong(args[1]);
     calls.inputs = PyLong_AsSsize_t(args[2]);
@@ -306,7 +305,9 @@ PyObject* entry_quick(PyObject* self, PyObject* const* args, Py_ssize_t count) {
 }
 
 // remember(args, keywords, generation, (call, isa, op, ints, floats), specs, single)
-PyObject* entry_remember(PyObject* self, PyObject* const* args, Py_ssize_t) {
+PyObject* entry_remember(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+    if (count != 6 || !PyTuple_Check(args[0]) || !PyDict_Check(args[1]) || !PyTuple_Check(args[4]))
+        return PyErr_Format(PyExc_TypeError, "expected (args, keywords, generation, payload, specs, single)");
     return guarded([&]() -> PyObject* {
         Calls& calls = calls_of(self);
         const Asked asked{&PyTuple_GET_ITEM(args[0], 0), PyTuple_GET_SIZE(args[0]), args[1], false};
