@@ -221,7 +221,12 @@ def test_a_small_run_and_its_files(tmp_path):
 @pytest.mark.parametrize(
     "words, reason",
     [
-        (["--op", "conv"], "--op: expected ops of"),
+        (["--op", "conv"], "--op: received 'conv', expected ops of conv_dw, conv_dx, conv_forward, depthwise"),
+        (["--op", "solve"], "--op: received 'solve', expected ops of "),
+        (["--isa", ""], "expected a comma list, received ''"),
+        (["--threads", "x"], "expected an integer of at least 1, received 'x'"),
+        (["--threads", "100000", "--op", "relu"], "--threads: probe: expected 1 to 64 threads, received 100000"),
+        (["--seconds", "x"], "expected seconds above 0 and at most 600, received 'x'"),
         (["--isa", "sse"], "expected some of avx512, avx2, base"),
         (["--threads", "0"], "expected an integer of at least 1"),
         (["--peers", "cuda"], "expected some of torch"),
@@ -233,6 +238,27 @@ def test_a_small_run_and_its_files(tmp_path):
 def test_bad_options(tmp_path, words, reason):
     done = _bench(tmp_path, *words)
     assert done.returncode == 2 and reason in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_what_cannot_be_written_costs_nothing_else(tmp_path):
+    """A full disk is met after minutes of measuring: the old file stays, the other files are written, no traceback."""
+    (tmp_path / "a.json").write_text("old")
+    (tmp_path / "kept").mkdir()
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+        "from quernel.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["bench", "--op", "relu_dx", "--threads", "1", "--seconds", "0.01", "--peers", "", "--json", "a.json"]
+    words += ["--history", "kept", "--html", "/dev/full"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "relu_dx" in done.stdout
+    assert "--json: a.json could not be written: File too large" in done.stderr
+    assert "--html: /dev/full could not be written: No space left on device" in done.stderr
+    assert (tmp_path / "a.json").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.json", "kept"]
 
 
 def test_a_peer_in_a_process_of_its_own():

@@ -25,7 +25,8 @@ class ProbeRun {
     ProbeRun(int isa, const std::string& name, int64_t bytes, int threads) : threads_(threads) {
         if (isa < 0 || isa >= (int)tables().size()) throw py::value_error("probe: no such instruction set");
         if (threads < 1 || threads > MAX_TEAM)
-            throw py::value_error("probe: expected 1 to " + std::to_string(MAX_TEAM) + " threads");
+            throw py::value_error("probe: expected 1 to " + std::to_string(MAX_TEAM) + " threads, received " +
+                                  std::to_string(threads));
         const Probe* probes = tables()[isa]->probes;
         probe_ = std::find_if(probes, probes + PROBES, [&](const Probe& p) { return name == p.name; });
         if (probe_ == probes + PROBES) throw py::value_error("probe: unknown name '" + name + "'");

@@ -2,10 +2,10 @@
 
 import base64
 import html
-from pathlib import Path
 
 from . import overview
-from .picture import png
+from .files import put
+from .picture import image
 from .report import NOTE, case_lines, head, noise, roof_lines, slower_lines, unfinished
 
 STYLE = """
@@ -61,7 +61,7 @@ def _overview(run):
 def page(run):
     """The page's text."""
     title = f"quernel bench, {run['machine']['date'][:10]}"
-    picture = base64.b64encode(png(run)).decode()
+    picture = base64.b64encode(image(run)).decode()
     peers, slower = run["machine"]["peers"], slower_lines(run)
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style>",
@@ -85,4 +85,4 @@ def page(run):
 
 def save(run, path):
     """Writes the page."""
-    Path(path).write_text(page(run), encoding="utf-8")
+    put(path, page(run))

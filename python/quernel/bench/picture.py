@@ -1,6 +1,7 @@
 """The picture: rooflines of products and, line by line, what is bound by bytes; every case a labelled point beside its roof."""
 
 import io
+import os
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from .. import kernels
 from . import dots
 from .families import arithmetic
+from .files import put
 from .labels import place
 
 # Panels, and how many of the three columns each is wide.
@@ -240,11 +242,11 @@ def _roof_lines(axes, run, isas, threads):
 
 def save(run, path):
     """Writes the picture in the format of the file's name."""
-    draw(run).savefig(path)
+    put(path, image(run, os.path.splitext(path)[1][1:].lower()))
 
 
-def png(run):
-    """The picture as the bytes of a PNG."""
+def image(run, form="png"):
+    """The picture as the bytes of a file of that format."""
     file = io.BytesIO()
-    draw(run).savefig(file, format="png")
+    draw(run).savefig(file, format=form)
     return file.getvalue()

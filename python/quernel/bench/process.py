@@ -1,5 +1,6 @@
 """One run of the bench from its options: measures, finishes the rows, writes what was asked for."""
 
+import importlib
 import importlib.util
 import json
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 from .. import backend
 from . import machine, parts, report, results
 from .apart import Apart, find_apart, openmp_runtimes
+from .files import put
 from .peers import NAMES
 from .roof import level, sentinel
 from .run import MORE, Run, choose_cases
@@ -124,38 +126,54 @@ def measure(options):
     if kept is not None:
         found = parts.joined(kept, found)
     print(report.text(found), flush=True)
-    write(found, options)
-    return 130 if interrupted else 0
+    complete = write(found, options)
+    return 130 if interrupted else 0 if complete else 1
 
 
 def write(found, options):
-    """The files that the options name."""
-    if options.json:
-        save(found, options.json)
-    if options.history:
-        stamp = found["machine"]["date"].replace(":", "").replace("-", "").partition("+")[0]
-        path = Path(options.history) / f"{stamp}-{found['machine']['quernel']}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(found, path)
-        print(f"kept as {path}")
-    for line in draw(found, options):
-        print(line)
+    """The files that the options name; False where one could not be written, which a line on stderr says."""
+    stamp = found["machine"]["date"].replace(":", "").replace("-", "").partition("+")[0]
+    kept = options.history and Path(options.history) / f"{stamp}-{found['machine']['quernel']}.json"
+
+    def keep():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        save(found, kept)
+
+    steps = [("--json", options.json, lambda: save(found, options.json), None), ("--history", kept, keep, "kept as")]
+    return _written(steps + _pictures(found, options))
 
 
 def draw(found, options):
-    """Writes picture and page of a run where the options ask for them; returns what was written, in words."""
-    told = []
-    if options.png and found["rows"]:
-        from .picture import save as picture
+    """Writes picture and page of a run where the options ask for them, as `write` does."""
+    return _written(_pictures(found, options))
 
-        picture(found, options.png)
-        told.append(f"the roofline is in {options.png}")
-    if options.html and found["rows"]:
-        from .page import save as page
 
-        page(found, options.html)
-        told.append(f"the page is in {options.html}")
-    return told
+def _pictures(found, options):
+    def draw_with(module, path):  # they import matplotlib
+        importlib.import_module(f".{module}", __package__).save(found, path)
+
+    png, html = options.png if found["rows"] else None, options.html if found["rows"] else None
+    return [
+        ("--png", png, lambda: draw_with("picture", png), "the roofline is in"),
+        ("--html", html, lambda: draw_with("page", html), "the page is in"),
+    ]
+
+
+def _written(steps):
+    """Runs the steps (option, path or None, function, what to say or None); a failure of one keeps none of the others."""
+    complete = True
+    for option, path, step, told in steps:
+        if not path:
+            continue
+        try:
+            step()
+        except OSError as error:  # a full disk, a folder that nobody may write to
+            print(f"quernel bench: {option}: {path} could not be written: {error.strerror or error}", file=sys.stderr)
+            complete = False
+        else:
+            if told:
+                print(f"{told} {path}", flush=True)
+    return complete
 
 
 def save(found, path):
@@ -164,7 +182,7 @@ def save(found, path):
     head = json.dumps(_short({**found, "rows": []}), indent=1)
     lines = ",\n".join("  " + json.dumps(_short(r)) for r in rows)
     text = head.replace('"rows": []', f'"rows": [\n{lines}\n ]' if rows else '"rows": []')
-    Path(path).write_text(text + "\n")
+    put(path, text + "\n")
 
 
 def _short(value):

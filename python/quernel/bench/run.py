@@ -1,5 +1,6 @@
 """Run: times cases in rounds, ours beside the roof's probes, the peers and the sentinel."""
 
+import difflib
 import time
 
 from .. import backend
@@ -194,7 +195,8 @@ def choose_cases(ops=None, quick=False):
         known = {c.op for c in cases}
         for op in ops:
             if op not in known:
-                raise ValueError(f"--op: expected ops of {', '.join(sorted(known))}, received {op!r}")
+                near = sorted(n for n in known if op and op in n) or difflib.get_close_matches(op, known, 8, 0.5)
+                raise ValueError(f"--op: received {op!r}, expected ops of {', '.join(near or sorted(known))}")
         cases = [c for c in cases if c.op in ops]
     if quick:
         chosen = {}

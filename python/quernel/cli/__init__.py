@@ -6,35 +6,38 @@ import sys
 
 
 def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, received {text}")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, received {text!r}")
+    return int(text)
+
+
+def _number(text, good, expected):
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")  # which is never good
+    if not good(value):
+        raise argparse.ArgumentTypeError(f"expected {expected}, received {text!r}")
     return value
 
 
 def _seconds(text):
-    value = float(text)
-    if not 0 < value <= 600:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0 and at most 600, received {text}")
-    return value
+    return _number(text, lambda value: 0 < value <= 600, "seconds above 0 and at most 600")
 
 
 def _minutes(text):
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"expected minutes above 0, received {text}")
-    return value
+    return _number(text, lambda value: value > 0, "minutes above 0")
 
 
-def _list(one, choices=None):
-    """The type of an option that takes a comma list."""
+def _list(one, choices=None, none=False):
+    """The type of an option that takes a comma list, which may be empty where `none` is true."""
 
     def parse(text):
         values = [one(word.strip()) for word in text.split(",") if word.strip()]
         for value in values:
             if choices and value not in choices:
                 raise argparse.ArgumentTypeError(f"expected some of {', '.join(choices)}, received {value!r}")
-        if not values and choices is None:
+        if not values and not none:
             raise argparse.ArgumentTypeError(f"expected a comma list, received {text!r}")
         return values
 
@@ -61,9 +64,9 @@ def _add_bench(commands):
     )
     add("--threads", type=_list(_positive), metavar="N,...", help="thread counts (default: 1 and the default count)")
     add("--backend", choices=("native", "numba", "numpy"), help="our side of the comparison (default native)")
-    add("--peers", type=_list(str, PEERS), metavar="PEER,...",
+    add("--peers", type=_list(str, PEERS, none=True), metavar="PEER,...",
         help=f"{', '.join(PEERS)}, or '' for none (default: all that are installed)")  # fmt: skip
-    add("--apart", type=_list(str, PEERS), default=[], metavar="PEER,...",
+    add("--apart", type=_list(str, PEERS, none=True), default=[], metavar="PEER,...",
         help="peers that run in a process of their own: what brings another OpenMP runtime than ours")  # fmt: skip
     add("--quick", action="store_true", help="one case of each op, one thread count, under a minute")
     add("--seconds", type=_seconds, default=0.6, help="rounds of one case, ISA and thread count (default 0.6)")

@@ -36,6 +36,8 @@ def check(options):
             return f"--{flag}: the folder of {path} does not exist"
         if path and os.path.isdir(path):
             return f"--{flag}: {path} is a folder, expected a file"
+        if path and not _writable(path):
+            return f"--{flag}: {path} may not be written, or no file in its folder"
     if options.png and os.path.splitext(options.png)[1].lower() not in PICTURES:
         return f"--png: expected a name that ends in {', '.join(PICTURES)}, received {options.png}"
     if options.history and os.path.exists(options.history) and not os.path.isdir(options.history):
@@ -49,8 +51,15 @@ def check(options):
     return None
 
 
-def shown(options):
-    """The text of --compare or --report, whose pictures are written.
+def _writable(path):
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        return False
+    special = os.path.exists(path) and not os.path.isfile(path)  # /dev/stdout is written to, a file is replaced
+    return special or os.access(os.path.dirname(os.path.abspath(path)), os.W_OK)
+
+
+def show(options):
+    """Prints the text of --compare or --report, whose pictures are written; False where one could not be.
 
     Raises:
         ValueError: a file is no run.
@@ -58,12 +67,13 @@ def shown(options):
     from ..bench import compare
 
     if options.compare:
-        return compare.text(*map(compare.load, options.compare))
+        print(compare.text(*map(compare.load, options.compare)), flush=True)
+        return True
     from ..bench import process, report
 
     run = compare.load(options.report, "--report")
-    told = process.draw(run, options)
-    return "\n".join([report.short(run, options.markdown), *told])
+    print(report.short(run, options.markdown), flush=True)
+    return process.draw(run, options)
 
 
 def bench(options):
@@ -74,11 +84,10 @@ def bench(options):
         return 2
     if options.compare or options.report:
         try:
-            print(shown(options), flush=True)
+            return 0 if show(options) else 1
         except ValueError as error:
             print(f"quernel bench: {error}", file=sys.stderr)
             return 2
-        return 0
     environment = {**ENVIRONMENT, **os.environ}
     process = subprocess.Popen([sys.executable, "-m", "quernel.bench", *options.words], env=environment)
     while True:

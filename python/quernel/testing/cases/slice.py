@@ -25,12 +25,6 @@ CASES = [
 ]
 SPEED = [
     Case(
-        "slice",
-        "half_of_2MB",
-        (normal(64, 56, 256),),
-        {"start": (0, 0, 0), "stop": (64, 56, 128), "step": (1, 1, 1)},
-    ),
-    Case(
         "slice_dx",
         "half_of_2MB",
         (normal(64, 56, 128),),
