@@ -2,11 +2,14 @@
 
 from .. import ops
 from ..dtypes import floatx
-from ..ops.norm import square_factor
+
+# dtype -> what gradients are scaled by where the sum of their squares overflows: the largest float times 2^-80 is 2^48, and
+# squares that become subnormal are 2^-60 of the largest one. A power of two changes no rounding.
+_FACTOR = {"float32": 2.0**-80, "float64": 2.0**-540}
 
 
 def clip_by_norm(g, limit):
-    """g * limit / max(norm of g, limit), which leaves a norm up to `limit` as it is.
+    """g * (limit / max(norm of g, limit)), which leaves a norm up to `limit` as it is.
 
     Args:
         g: Tensor.
@@ -18,28 +21,36 @@ def clip_by_norm(g, limit):
         >>> clip_by_norm(qn.constant([3e30, 4e30]), 1.0).numpy().round(3).tolist()
         [0.6000000238418579, 0.800000011920929]
     """
-    limit = float(limit)
-    factor = square_factor([g])
-    if factor is None:
-        return g * limit / ops.maximum(ops.sqrt(ops.sum(ops.square(g))), limit)
-    g = g * factor
-    return g * limit / ops.maximum(ops.sqrt(ops.sum(ops.square(g))), factor * limit)
+    (g,), scale = global_scale([g], limit, g.dtype)
+    return g * scale
 
 
-def global_scale(grads, limit):
+def global_scale(grads, limit, dtype=None):
     """(gradients, limit / max(norm of all of them, limit)): their products have the norm `limit` at most.
 
     Args:
-        grads: list of Tensors. Where the square of one is large, all come back times a power of two.
+        grads: list of Tensors. Where the sum of their squares overflows, all come back times a power of two.
         limit: number above 0.
+        dtype: of the second result; None means floatx().
     """
+    dtype = dtype or floatx()
     least = limit = float(limit)
-    factor = square_factor(grads)
-    if factor is not None:
+    total = _sum_of_squares(grads, dtype)
+    if total.dtype in _FACTOR:
+        # Twice the sums and once a product cost less than one look for the largest magnitude.
+        scaled, plain = (ops.convert_to_tensor(v, dtype=total.dtype) for v in (_FACTOR[total.dtype], 1.0))
+        factor = ops.where(ops.equal(total, float("inf")), scaled, plain)
         grads = [g * ops.cast(factor, dtype=g.dtype) for g in grads]
-        least = ops.cast(factor, dtype=floatx()) * limit
+        total = _sum_of_squares(grads, dtype)
+        least = factor * limit
+    return grads, limit / ops.maximum(ops.sqrt(total), least)
+
+
+def _sum_of_squares(grads, dtype):
+    """By products of a row and a column, which read a gradient once and write nothing."""
     total = None
     for g in grads:
-        part = ops.cast(ops.sum(ops.square(g)), dtype=floatx())
+        part = ops.reshape(ops.matmul(ops.reshape(g, (1, -1)), ops.reshape(g, (-1, 1))), ())
+        part = ops.cast(part, dtype=dtype)
         total = part if total is None else total + part
-    return grads, limit / ops.maximum(ops.sqrt(total), least)
+    return total
