@@ -13,15 +13,6 @@ vf weighted(const float* t, const float* x, float m, float log_s, int n) {
         return keep_m(mul(load_m(t + j, k), sub(sub(load_m(x + j, k), top), log)), k);
     });
 }
-// dx = exponentials whose sum is s -> dx. The next row's targets come into L2 meanwhile.
-void slopes(float* dx, const float* t, int64_t n, float s, float total, float g) {
-    const Divisor by(set1(s));
-    const vf all = set1(total), slope = set1(g);
-    each_vector(n, [=](int64_t i, int m) __attribute__((always_inline)) {
-        __builtin_prefetch(t + n + i, 0, 2);
-        store_m(dx + i, mul(sub(mul(by(load_m(dx + i, m)), all), load_m(t + i, m)), slope), m);
-    });
-}
 
 // Long rows, for overlapped_rows. The targets come into L2 beside the exponentials.
 struct LossRow : ExpRow {
@@ -51,7 +42,8 @@ struct SlopesRow : ExpRow {  // over the exponentials
         __builtin_prefetch(e + i + FETCH, 1);
         __builtin_prefetch(t + i);
     }
-    void sum(float s) { by = Divisor(set1(s)), total = set1(row_sum(t, n)); }
+    void sum(float s) { sums(s, row_sum(t, n)); }
+    void sums(float s, float of_t) { by = Divisor(set1(s)), total = set1(of_t); }
     QUERNEL_INLINE void step(int64_t i, int k) const {
         store_m(e + i, mul(sub(mul(by(load_m(e + i, k)), total), load_m(t + i, k)), slope), k);
     }
@@ -160,8 +152,11 @@ void categorical_crossentropy_dx_run(const Call& c, const Team& team, char* scra
                     fold_lanes<SumF>(n, [=](int j, int k) __attribute__((always_inline)) { return load_m(t + j, k); });
             }
             storeu(totals, fold_vectors<SumF>(part));
-            for (int i = 0; i < rows; ++i)
-                slopes(c.out[0].f32w() + at[3][i], c.in[1].f32() + at[0][i], n, sums[i], totals[i], dy[at[2][i]]);
+            for (int i = 0; i < rows; ++i) {
+                SlopesRow row(c.in[1].f32() + at[0][i], nullptr, c.out[0].f32w() + at[3][i], n, dy[at[2][i]]);
+                row.sums(sums[i], totals[i]);
+                finish_row(row, n);
+            }
         });
     if (logits)
         return overlapped_rows<4>(

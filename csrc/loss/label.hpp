@@ -1,6 +1,7 @@
 // label: what the losses with a class number for every row share.
 #pragma once
 #include "loss/loss.hpp"
+#include "softmax/overlap.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
@@ -21,19 +22,25 @@ inline int64_t label(const View& t, ptrdiff_t at, int64_t n, const Team& team) {
     return -1;
 }
 
-// dx = exponentials whose sum is s -> dx; all 0 where the class k is not one.
-inline void slopes(float* dx, int64_t n, float s, float g, int64_t k) {
-    if (k < 0) {
-        __builtin_memset(dx, 0, (size_t)n * 4);
-        return;
+// The gradient of a row, over its exponentials: (e / their sum - [i = k]) g; all 0 where the class k is negative.
+struct SlopesRow : ExpRow {
+    int64_t n, k;
+    float g, hit = 0;
+    Divisor by{zero()};
+    SlopesRow(const float* x, float* dx, int64_t n, int64_t k, float g) : ExpRow{x, dx}, n(n), k(k), g(g) {}
+    QUERNEL_INLINE void fetch(int64_t i) const { __builtin_prefetch(e + i + FETCH, 1); }
+    void sum(float s) {
+        by = Divisor(set1(s));
+        if (k >= 0) hit = (e[k] / s - 1.0f) * g;
     }
-    const float hit = (dx[k] / s - 1.0f) * g;
-    const Divisor by(set1(s));
-    const vf slope = set1(g);
-    each_vector(n, [=](int64_t i, int m)
-                       __attribute__((always_inline)) { store_m(dx + i, mul(by(load_m(dx + i, m)), slope), m); });
-    dx[k] = hit;
-}
+    QUERNEL_INLINE void step(int64_t i, int l) const { store_m(e + i, mul(by(load_m(e + i, l)), set1(g)), l); }
+    void end() const {
+        if (k < 0)
+            __builtin_memset(e, 0, (size_t)n * 4);
+        else
+            e[k] = hit;
+    }
+};
 
 }  // namespace QUERNEL_ISA
 }  // namespace quernel

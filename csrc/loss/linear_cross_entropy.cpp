@@ -312,7 +312,9 @@ void linear_cross_entropy_dx_run(const Call& c, const Team& team, char* scratch)
                 if (of_q) guess = largest_probability(q, s.o, sum);
                 loss = log_of(sum) - picked;
             }
-            slopes(q, s.o, sum, dy.f32()[row_at(dy, dims, begin + i)], k);
+            SlopesRow row(nullptr, q, s.o, k, dy.f32()[row_at(dy, dims, begin + i)]);
+            row.sum(sum);
+            finish_row(row, s.o);
             losses.f32w()[row_at(losses, dims, begin + i)] = loss;
             guesses.as<int32_t>()[row_at(guesses, dims, begin + i)] = guess;
         }

@@ -1,13 +1,12 @@
 // sparse_categorical_crossentropy: a class number for every row of the last axis; log-softmax and pick in one pass.
 #include "loss/label.hpp"
-#include "softmax/overlap.hpp"
 
 namespace quernel {
 namespace QUERNEL_ISA {
 
 namespace {
 
-// Long rows, for overlapped_rows; k is negative where the class is none.
+// A long row, for overlapped_rows; k is negative where the class is none.
 struct LossRow : ExpRow {
     float* loss;
     int64_t k;
@@ -17,25 +16,6 @@ struct LossRow : ExpRow {
     QUERNEL_INLINE void step(int64_t, int) const {}
     void end() const {}
 };
-struct SlopesRow : ExpRow {  // over the exponentials
-    int64_t n, k;
-    float g, hit = 0;
-    Divisor by{zero()};
-    SlopesRow(const float* x, float* dx, int64_t n, int64_t k, float g) : ExpRow{x, dx}, n(n), k(k), g(g) {}
-    QUERNEL_INLINE void fetch(int64_t i) const { __builtin_prefetch(e + i + FETCH, 1); }
-    void sum(float s) {
-        by = Divisor(set1(s));
-        if (k >= 0) hit = (e[k] / s - 1.0f) * g;
-    }
-    QUERNEL_INLINE void step(int64_t i, int l) const { store_m(e + i, mul(by(load_m(e + i, l)), set1(g)), l); }
-    void end() const {
-        if (k < 0)
-            __builtin_memset(e, 0, (size_t)n * 4);
-        else
-            e[k] = hit;
-    }
-};
-
 }  // namespace
 
 bool sparse_categorical_crossentropy_prepare(Call& c) {
@@ -136,7 +116,9 @@ void sparse_categorical_crossentropy_dx_run(const Call& c, const Team& team, cha
             storeu(sums, exp_sums(x, at[0], rows, n, tops(x, at[0], rows, n), c.out[0].f32w(), at[3]));
             for (int i = 0; i < rows; ++i) {
                 const int64_t k = label(c.in[1], at[1][i], n, team);
-                slopes(c.out[0].f32w() + at[3][i], n, sums[i], dy[at[2][i]], k);
+                SlopesRow row(nullptr, c.out[0].f32w() + at[3][i], n, k, dy[at[2][i]]);
+                row.sum(sums[i]);
+                finish_row(row, n);
             }
         });
     if (logits)

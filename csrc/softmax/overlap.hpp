@@ -81,15 +81,18 @@ struct SumRow {
     }
 };
 
+// The results of a row that has been told its sum; also of rows too short to overlap.
+template <class Row>
+inline void finish_row(const Row& row, int64_t n) {
+    each_vector(n, [=](int64_t i, int k) __attribute__((always_inline)) { row.step(i, k); });
+    row.end();
+}
+
 // begin(rows, offsets), as for_rows's body gets them, makes the Row.
 template <int S, class Begin>
 inline void overlapped_rows(const Rows<S>& r, const View* const (&operands)[S], const Team& team, char* scratch,
                             Begin begin) {
     const int64_t n = r.n;
-    const auto finish = [=](const auto& row) {
-        each_vector(n, [=](int64_t i, int k) __attribute__((always_inline)) { row.step(i, k); });
-        row.end();
-    };
     const auto alone = [=](auto& row) {
         row.open(n);
         row.alone(row, n);
@@ -99,7 +102,7 @@ inline void overlapped_rows(const Rows<S>& r, const View* const (&operands)[S], 
         return for_rows<S>(r, operands, team, scratch, [&](float* const* at, const ptrdiff_t* offset) {
             auto row = begin(at, offset);
             alone(row);
-            finish(row);
+            finish_row(row, n);
         });
     Walk<S> walk(r.outer, mine.begin);
     const auto here = [&] {
@@ -120,7 +123,7 @@ inline void overlapped_rows(const Rows<S>& r, const View* const (&operands)[S], 
         before = row;
         row = after;
     }
-    finish(before);
+    finish_row(before, n);
 }
 
 }  // namespace QUERNEL_ISA

@@ -24,16 +24,6 @@ bool prepare2(Call& c) {
                         cost(c, 8));
 }
 
-// dx = dy - exp(y) * sum. The rows that follow are fetched meanwhile; dy's sum reads them fast enough.
-void log_slopes(const float* dy, const float* y, float sum, float* dx, int64_t n) {
-    const vf s = set1(sum);
-    each_vector(n, [=](int64_t i, int m) __attribute__((always_inline)) {
-        __builtin_prefetch(y + n + i);
-        __builtin_prefetch(dx + n + i, 1);
-        store_m(dx + i, sub(load_m(dy + i, m), mul(vexp(load_m(y + i, m)), s)), m);
-    });
-}
-
 // Long rows of the four, for overlapped_rows.
 struct SoftmaxRow : ExpRow {
     Divisor by{zero()};
@@ -225,8 +215,10 @@ void log_softmax_dx_run(const Call& c, const Team& team, char* scratch) {
             }
             storeu(sums, fold_vectors<SumF>(part));
             for (int i = 0; i < rows; ++i) {
-                const float *dy = c.in[0].f32() + at[0][i], *y = c.in[1].f32() + at[1][i];
-                log_slopes(dy, y, sums[i], c.out[0].f32w() + at[2][i], n);
+                float* const row[] = {c.in[0].f32w() + at[0][i], c.in[1].f32w() + at[1][i], c.out[0].f32w() + at[2][i]};
+                LogSoftmaxDxRow slopes(row);
+                slopes.sum(sums[i]);
+                finish_row(slopes, n);
             }
         });
     overlapped_rows<3>(r, {&c.in[0], &c.in[1], &c.out[0]}, team, scratch,
