@@ -33,7 +33,7 @@ class Constraint(recording.Versioned):
 def _scaled_norm(w, axis):
     """(w * factor, its norm, factor): 1, or a power of two where the sum of the squares of w could overflow."""
     w = ops.convert_to_tensor(w)
-    factor = square_factor([w], tuple(range(w.ndim)) if axis is None else axis)
+    factor = square_factor(w, axis)
     factor = 1.0 if factor is None else factor
     w = w * factor
     return w, ops.sqrt(ops.sum(ops.square(w), axis=axis, keepdims=True)), factor

@@ -152,36 +152,35 @@ def moments(x, axes, keepdims=False):
     return (kept if keepdims else ops.mean(x, axis=axes)), variance
 
 
-# dtype -> (magnitude, factor): squares of what is above it are summed times that. Below 2^47 the sum of 2^34 squares is
-# finite; times 2^-80 the largest float is 2^48. A power of two changes no rounding, and the squares that it makes subnormal
-# are 2^-60 of the largest one.
-_LARGE = {"float32": (2.0**47, 2.0**-80), "float64": (2.0**400, 2.0**-540)}
+# What large numbers are multiplied with before their squares are summed: the largest float times 2^-80 is 2^48. A power of
+# two changes no rounding, and the squares that it makes subnormal are 2^-60 of the largest one.
+SQUARE_FACTOR = {"float32": 2.0**-80, "float64": 2.0**-540}
+_LARGE = {"float32": 2.0**47, "float64": 2.0**400}  # below it the sum of 2^34 squares is finite
 
 
-def square_factor(xs, axis=None):
+def square_factor(x, axis=None):
     """A power of two to multiply x with before its squares are summed: 1, or less where their sum could overflow.
 
     Args:
-        xs: list of floating Tensors, scaled together.
-        axis: axes of the sum, for a factor for each of their places; or None.
+        x: floating Tensor.
+        axis: axes of the sum, for a factor for each of their places; None means all.
 
     Returns:
-        Tensor of the first x's dtype, shape () or x's with size 1 along `axis`; None where nothing is to be scaled, or nobody
-        knows how (a float of 16 bits).
+        Tensor of x's dtype, of x's shape with size 1 along `axis`; None where nothing is to be scaled, or nobody knows how (a
+        float of 16 bits).
     """
-    axes = (axis,) if isinstance(axis, int) else axis
-    xs = [x for x in xs if 0 not in (x.shape if axes is None else [x.shape[a] for a in axes])]
-    dtypes = {x.dtype for x in xs}
-    if not xs or not dtypes <= set(_LARGE):
+    axes = tuple(range(len(x.shape))) if axis is None else (axis,) if isinstance(axis, int) else axis
+    if x.dtype not in _LARGE or 0 in [x.shape[a] for a in axes]:
         return None
-    limit, factor = _LARGE["float32" if "float32" in dtypes else "float64"]
-    large = None
-    for x in xs:
-        for reduce, compare in ((ops.max, ops.greater), (ops.min, ops.less)):
-            extreme = reduce(x, axis=axes, keepdims=axes is not None)
-            found = compare(extreme, limit if compare is ops.greater else -limit)
-            large = found if large is None else ops.logical_or(large, found)
-    scaled, plain = (convert_to_tensor(v, dtype=xs[0].dtype) for v in (factor, 1.0))
+    limit = _LARGE[x.dtype]
+    above = ops.greater(ops.max(x, axis=axes, keepdims=True), limit)
+    large = ops.logical_or(above, ops.less(ops.min(x, axis=axes, keepdims=True), -limit))
+    return factor_where(large, x.dtype)
+
+
+def factor_where(large, dtype):
+    """SQUARE_FACTOR of the dtype where the bools `large` are True, else 1."""
+    scaled, plain = (convert_to_tensor(v, dtype=dtype) for v in (SQUARE_FACTOR[dtype], 1.0))
     return ops.where(large, scaled, plain)
 
 
@@ -210,7 +209,7 @@ def normalize(x, axis=-1, order=2, epsilon=None):
     x = operand(x)
     epsilon = 1e-7 if epsilon is None else epsilon
     if order == 2:  # clipped before the root: its slope at 0 is infinite
-        factor = square_factor([x], tuple(range(len(x.shape))) if axis is None else axis)
+        factor = square_factor(x, axis)
         least = epsilon**2
         if factor is not None:
             x = ops.multiply(x, factor)

@@ -2,10 +2,7 @@
 
 from .. import ops
 from ..dtypes import floatx
-
-# dtype -> what gradients are scaled by where the sum of their squares overflows: the largest float times 2^-80 is 2^48, and
-# squares that become subnormal are 2^-60 of the largest one. A power of two changes no rounding.
-_FACTOR = {"float32": 2.0**-80, "float64": 2.0**-540}
+from ..ops.norm import SQUARE_FACTOR, factor_where
 
 
 def clip_by_norm(g, limit):
@@ -36,10 +33,9 @@ def global_scale(grads, limit, dtype=None):
     dtype = dtype or floatx()
     least = limit = float(limit)
     total = _sum_of_squares(grads, dtype)
-    if total.dtype in _FACTOR:
+    if total.dtype in SQUARE_FACTOR:
         # Twice the sums and once a product cost less than one look for the largest magnitude.
-        scaled, plain = (ops.convert_to_tensor(v, dtype=total.dtype) for v in (_FACTOR[total.dtype], 1.0))
-        factor = ops.where(ops.equal(total, float("inf")), scaled, plain)
+        factor = factor_where(ops.equal(total, float("inf")), total.dtype)
         grads = [g * ops.cast(factor, dtype=g.dtype) for g in grads]
         total = _sum_of_squares(grads, dtype)
         least = factor * limit
