@@ -99,7 +99,7 @@ def test_a_view_of_a_variable_written_meanwhile_is_no_view_any_more():
     reader = w.value
     array = reader._array.T  # what a thread has in hand when another one writes
     w.assign(np.zeros((2, 3), "float32"))
-    turned = qn.variable.derived(array, [reader])
+    turned = qn.reader.derived(array, [reader])
     before = turned.numpy()
     w.assign(np.ones((2, 3), "float32"))
     assert turned.numpy().tolist() == before.tolist()

@@ -9,7 +9,7 @@ import pytest
 
 import quernel as qn
 from quernel import ops
-from quernel.variable import Reader
+from quernel.reader import Reader
 
 
 def values(tensor):

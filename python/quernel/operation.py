@@ -7,7 +7,6 @@ import types
 
 from . import dtypes, naming, tree
 from .spec_scope import in_spec_scope, spec_scope
-from .spec_scope import state_scope as state_scope
 from .tensor import Operators, is_tensor
 
 

@@ -7,10 +7,8 @@ alive, copies nothing.
 
 from . import autograd, backend, dtypes, naming, recording
 from .kernels.kernel import empty
-from .operation import in_spec_scope
-from .reader import Reader as Reader
-from .reader import derived as derived
-from .reader import settle_readers as settle_readers
+from .reader import Reader as Reader  # pickles name it here, too
+from .spec_scope import in_spec_scope
 from .tensor import Operators, Tensor, as_tensor
 
 

@@ -6,7 +6,7 @@ import os
 import threading
 
 from .. import naming, tree
-from ..operation import state_scope
+from ..spec_scope import state_scope
 from .arguments import shapes_for
 
 building_lock = threading.RLock()  # one for all layers: locks of their own could be taken in two orders

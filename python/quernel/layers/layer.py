@@ -7,7 +7,8 @@ import inspect
 import warnings
 
 from .. import dtypes, recording, tree
-from ..operation import KerasTensor, Node, any_symbolic, in_spec_scope, spec_scope, standardize_shape, tensor_like
+from ..operation import KerasTensor, Node, any_symbolic, standardize_shape, tensor_like
+from ..spec_scope import in_spec_scope, spec_scope
 from ..tensor import Tensor, is_tensor
 from ..tracking import Tracker
 from ..tracking import local as _local

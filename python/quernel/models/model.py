@@ -2,7 +2,8 @@
 
 from .. import tree
 from ..layers.layer import Layer
-from ..operation import KerasTensor, spec_scope
+from ..operation import KerasTensor
+from ..spec_scope import spec_scope
 from .trainer import Trainer
 
 

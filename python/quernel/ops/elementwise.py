@@ -6,8 +6,9 @@ import numpy as np
 
 from .. import ops, recording
 from ..dtypes import result_type
+from ..reader import Reader
 from ..tensor import Tensor
-from ..variable import Reader, Variable
+from ..variable import Variable
 from .apply import operand
 
 _WEAK = (bool, int, float)

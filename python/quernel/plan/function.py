@@ -8,9 +8,10 @@ import types
 import numpy as np
 
 from .. import autograd, kernels, recording, tree
-from ..operation import any_symbolic, in_spec_scope
+from ..operation import any_symbolic
 from ..reader import Reader, settle_readers
 from ..recording import RecordingError
+from ..spec_scope import in_spec_scope
 from ..tensor import Tensor, as_tensor
 from . import check, late, summary
 from .arguments import describe, fill, fill_step, first_step
