@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from plan_steps import X, bits, recorded
 
 import quernel as qn
 from quernel import ops
@@ -21,23 +22,19 @@ def machine(request, sharing):
         yield backend
 
 
-def bits(*values):
-    return [np.asarray(v.numpy()).tobytes() for v in values]
-
-
 def same(make, steps=6, seed=3):
     """Runs `make()` -> (step, state) eagerly and recorded, on the same data; every result and all state must agree in bits."""
     runs = []
-    for recorded in (False, True):
+    for as_plan in (False, True):
         qn.utils.set_random_seed(seed)
         step, state, batch = make()
-        run = Function(step) if recorded else step
+        run = Function(step) if as_plan else step
         results = []
         for i in range(steps):
             result = run(*[qn.constant(a) for a in batch(i)])
             results.append(bits(*qn.tree.flatten(result)))
         runs.append((results, bits(*state())))
-        if recorded:
+        if as_plan:
             assert [p.runs for p in run.plans] == [steps - 2], "the third call on is a plan"
     assert runs[0][0] == runs[1][0]
     assert runs[0][1] == runs[1][1]
@@ -199,17 +196,6 @@ def test_an_input_returned_and_a_constant_returned(machine):
 
 def test_random_numbers_go_on(machine):
     same(lambda: (lambda x, _: (qn.random.normal((3,)), qn.random.dropout(x, 0.5)), list, batches()))
-
-
-def recorded(step, *batches_):
-    """The Function after the batches ran."""
-    run = qn.function(step)
-    for batch in batches_:
-        run(*batch)
-    return run
-
-
-X = qn.constant([1.0, 2.0])
 
 
 def test_functions_nest():

@@ -3,24 +3,10 @@
 import sys
 
 import numpy as np
+from plan_steps import X, bits, recorded
 
 import quernel as qn
 from quernel import ops
-
-
-def bits(*values):
-    return [np.asarray(v.numpy()).tobytes() for v in values]
-
-
-def recorded(step, *batches_):
-    """The Function after the batches ran."""
-    run = qn.function(step)
-    for batch in batches_:
-        run(*batch)
-    return run
-
-
-X = qn.constant([1.0, 2.0])
 
 
 def test_python_values_are_part_of_the_signature():

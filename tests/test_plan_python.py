@@ -4,21 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from plan_steps import X, recorded
 
 import quernel as qn
 from quernel import ops
 from quernel.recording import RecordingError
-
-
-def recorded(step, *batches_):
-    """The Function after the batches ran."""
-    run = qn.function(step)
-    for batch in batches_:
-        run(*batch)
-    return run
-
-
-X = qn.constant([1.0, 2.0])
 
 
 def test_numpy_noise_is_an_error_that_names_its_line():
