@@ -1,5 +1,8 @@
 """Layers: values worked out by hand or by NumPy, weights and their order, shapes, configurations, errors."""
 
+import math
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -202,6 +205,37 @@ def test_merging():
         L.Subtract()([a, b, a])
     with pytest.raises(ValueError):
         L.Concatenate()([a, normal(3, 3)])
+
+
+ACTIVATIONS = {
+    "relu": lambda z: np.maximum(z, 0),
+    "tanh": np.tanh,
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "gelu": lambda z: z * np.array([1 + math.erf(v / math.sqrt(2)) for v in z.ravel()]).reshape(z.shape) / 2,
+    "of one's own": lambda z: z * 3.0,
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (partial(L.Dense, 3), (4, 5)),
+        (partial(L.Conv2D, 3, 2), (2, 4, 5, 3)),
+        (partial(L.DepthwiseConv2D, 2), (2, 4, 5, 3)),
+    ],
+    ids=["Dense", "Conv2D", "DepthwiseConv2D"],
+)
+def test_layers_apply_their_activation(layer, shape, activation):
+    """Fused into the kernel or as an op behind it."""
+    x, function = normal(*shape), ACTIVATIONS[activation]
+    plain, made = layer(), layer(activation=function if activation == "of one's own" else activation)
+    z = plain(x).numpy().astype("float64")
+    made.build(shape)
+    made.set_weights(plain.get_weights())
+    # z of both is of one kernel; then at most 4 units in the last place of 1 or of the result
+    np.testing.assert_allclose(made(x).numpy(), function(z), rtol=4 * 2.0**-23, atol=4 * 2.0**-24)
+    assert np.abs(function(z) - z).max() > 0.1
 
 
 def test_activations():
